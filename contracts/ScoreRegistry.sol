@@ -221,8 +221,8 @@ contract ScoreRegistry is IScoreRegistry, AccessManaged, Pausable, EIP712 {
         Head memory head = _head;
         uint64 pendingEpoch = _isPending(head) ? head.lastEpoch : 0;
         for (uint256 i; i < 2; ++i) {
-            (uint64 at, uint64 score_, uint32 rank_) = slot.half(i);
-            if (at > epoch && at != pendingEpoch && !isVoid[at]) (epoch, score, rank) = (at, score_, rank_);
+            (uint64 stored, uint64 score_, uint32 rank_) = slot.half(i);
+            if (stored > epoch && stored != pendingEpoch && !isVoid[stored]) (epoch, score, rank) = (stored, score_, rank_);
         }
     }
 

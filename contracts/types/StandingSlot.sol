@@ -21,8 +21,8 @@ library StandingSlotLib {
     /// @dev The standing of `epoch`, or zeros if neither half is of that epoch.
     function find(StandingSlot slot, uint64 epoch) internal pure returns (uint64 score, uint32 rank) {
         for (uint256 i; i < 2; ++i) {
-            (uint64 at, uint64 score_, uint32 rank_) = slot.half(i);
-            if (at == epoch) return (score_, rank_);
+            (uint64 stored, uint64 score_, uint32 rank_) = slot.half(i);
+            if (stored == epoch) return (score_, rank_);
         }
     }
 
