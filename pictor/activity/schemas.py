@@ -81,37 +81,37 @@ class Table:
         return tuple(name for name, kind in self.columns.items() if isinstance(kind, Account))
 
 
-def _table(name: str, **columns: Kind) -> Table:
-    return Table(name, MappingProxyType(columns))
-
-
 TABLES: Mapping[str, Table] = MappingProxyType(
     {
         table.name: table
         for table in (
-            _table("recharges", ref=Ref(), account=Account(), amount=AMOUNT, kind=Choice(KINDS), at=TIME),
-            _table("spends", ref=Ref(), account=Account(), amount=AMOUNT, kind=Choice(KINDS), job=Text(), at=TIME),
-            _table(
+            Table("recharges", {"ref": Ref(), "account": Account(), "amount": AMOUNT, "kind": Choice(KINDS), "at": TIME}),
+            Table("spends", {"ref": Ref(), "account": Account(), "amount": AMOUNT, "kind": Choice(KINDS), "job": Text(), "at": TIME}),
+            Table(
                 "frames",
-                ref=Ref(),
-                job=Text(),
-                frame=Whole(-(1 << 31), (1 << 31) - 1),
-                creator=Account(),
-                worker=Account(),
-                outcome=Choice(OUTCOMES),
-                at=TIME,
+                {
+                    "ref": Ref(),
+                    "job": Text(),
+                    "frame": Whole(-(1 << 31), (1 << 31) - 1),
+                    "creator": Account(),
+                    "worker": Account(),
+                    "outcome": Choice(OUTCOMES),
+                    "at": TIME,
+                },
             ),
-            _table("heartbeats", worker=Account(), at=TIME),
-            _table(
+            Table("heartbeats", {"worker": Account(), "at": TIME}),
+            Table(
                 "gpus",
-                ref=Ref(),
-                worker=Account(),
-                model=Text(),
-                hashpower=Whole(0, HASHPOWER_LIMIT),
-                vram_mib=Whole(0, VRAM_LIMIT),
-                at=TIME,
+                {
+                    "ref": Ref(),
+                    "worker": Account(),
+                    "model": Text(),
+                    "hashpower": Whole(0, HASHPOWER_LIMIT),
+                    "vram_mib": Whole(0, VRAM_LIMIT),
+                    "at": TIME,
+                },
             ),
-            _table("links", **{"ref": Ref(), "from": Account(), "to": Account(), "at": TIME}),
+            Table("links", {"ref": Ref(), "from": Account(), "to": Account(), "at": TIME}),
         )
     }
 )
