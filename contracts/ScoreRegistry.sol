@@ -19,9 +19,8 @@ import {StandingSlot} from "./types/StandingSlot.sol";
 contract ScoreRegistry is IScoreRegistry, AccessManaged, Pausable, EIP712 {
     uint32 private constant RING = 64;
 
-    bytes32 private constant REPORT_TYPEHASH = keccak256(
-        "Report(uint64 epoch,bytes32 root,bytes32 policyHash,bytes32 archiveHash,uint32 creators,uint32 workers)"
-    );
+    bytes32 private constant REPORT_TYPEHASH =
+        keccak256("Report(uint64 epoch,bytes32 root,bytes32 policyHash,bytes32 archiveHash,uint32 creators,uint32 workers)");
 
     /// @dev Two slots. Epochs fit 32 bits, as they have ended and last a minute or longer; so do the numbers of reports.
     struct Entry {
@@ -102,11 +101,7 @@ contract ScoreRegistry is IScoreRegistry, AccessManaged, Pausable, EIP712 {
             link: head.newest
         });
         _head = Head({
-            count: number,
-            lastEpoch: uint32(report.epoch),
-            newest: number,
-            before: head.newest,
-            newestAt: uint40(block.timestamp)
+            count: number, lastEpoch: uint32(report.epoch), newest: number, before: head.newest, newestAt: uint40(block.timestamp)
         });
         emit Submitted(
             report.epoch,
@@ -120,9 +115,13 @@ contract ScoreRegistry is IScoreRegistry, AccessManaged, Pausable, EIP712 {
     }
 
     /// @inheritdoc IScoreRegistry
-    function challenge(uint64 epoch, Standing calldata a, bytes32[] calldata proofA, Standing calldata b, bytes32[] calldata proofB)
-        external
-    {
+    function challenge(
+        uint64 epoch,
+        Standing calldata a,
+        bytes32[] calldata proofA,
+        Standing calldata b,
+        bytes32[] calldata proofB
+    ) external {
         uint32 number = _numberOf(epoch);
         Entry memory entry = _entry(number);
         require(_isProven(entry, a, proofA), InvalidProof(epoch, a.passId));
