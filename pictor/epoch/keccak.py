@@ -39,7 +39,7 @@ def _rotated(word: Any, bits: Any) -> Any:
     return (word << np.uint64(bits)) | (word >> np.uint64(64 - bits))
 
 
-@njit(inline="always")
+@njit
 def _permute(s: Any) -> None:
     """Keccak-f[1600] of the `LANES` states in `s`. Written out in full: in loops over the words, it takes twenty times as long."""
     for constant in ROUND_CONSTANTS:
@@ -134,7 +134,7 @@ def _permute(s: Any) -> None:
             s[24 * LANES + i] = b24 ^ (~b20 & b21)
 
 
-@njit(inline="always")
+@njit
 def _swapped(word: Any) -> Any:
     """The 8 bytes of a word in reverse: between the sponge's little endian and Ethereum's big endian."""
     word = ((word & np.uint64(0x00FF00FF00FF00FF)) << np.uint64(8)) | ((word >> np.uint64(8)) & np.uint64(0x00FF00FF00FF00FF))
@@ -142,7 +142,7 @@ def _swapped(word: Any) -> Any:
     return (word << np.uint64(32)) | (word >> np.uint64(32))
 
 
-@njit(inline="always")
+@njit
 def _pad(s: Any, length: int) -> None:
     """Ends messages of `length` words: zeros, and the padding of Keccak (not of SHA-3) in a block of 17 words."""
     s[length * LANES :] = 0
