@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from unicodedata import category
 
 from eth_utils.crypto import keccak
 
@@ -33,7 +34,7 @@ class Rules:
     recharged: int = 5_000 * MICRO
     spent: int = 5_000 * MICRO
     window_days: int = 30
-    online_minutes_a_day: int = 16 * 60
+    online_minutes: int = 30 * 16 * 60
     offline_limit: int = 72 * HOUR
     spending_over: str = "month"
     spending: int = 1
@@ -71,7 +72,7 @@ class Fate:
     quarantined: list[Fact] = field(default_factory=list)
 
 
-ADDRESSES = {
+ACCOUNTS = {
     "recharges": ("account",),
     "spends": ("account",),
     "frames": ("creator", "worker"),
@@ -80,12 +81,20 @@ ADDRESSES = {
     "links": ("from", "to"),
 }
 WORDS = {"kind": {"paid", "bonus"}, "outcome": {"completed", "failed", "void"}}
+RANGES = {  # both ends included
+    "at": (0, 2**32 - 1),
+    "amount": (-(10**15), 10**15),
+    "hashpower": (0, 10**6),
+    "vram_mib": (0, 2**24),
+    "frame": (-(2**31), 2**31 - 1),
+}
+TEXT_BYTES = 256
 ON_CHAIN_REF = re.compile(r"[0-9]+:0x[0-9a-fA-F]{64}:[0-9]+")
 
 
 def normal_address(text: str) -> str | None:
-    """Lower-case, or None: all-lower and all-upper are taken as they come, mixed case must pass EIP-55."""
-    if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
+    """Lower-case, or None: all-lower and all-upper are taken as they come, mixed case must pass EIP-55; zero is nobody."""
+    if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text) or int(text, 16) == 0:
         return None
     digits = text[2:]
     if digits not in (digits.lower(), digits.upper()):
@@ -95,22 +104,27 @@ def normal_address(text: str) -> str | None:
     return text.lower()
 
 
-def normal_row(table: str, row: Row, ranges: Mapping[tuple[str, str], tuple[int, int]]) -> Row | None:
-    """The row as it is compared and kept, or None where it breaks the schema. `ranges`: inclusive, by table and column."""
+def normal_text(text: str) -> bool:
+    """Whether an opaque text is one: not empty, not too long, no control characters."""
+    return 0 < len(text.encode()) <= TEXT_BYTES and not any(category(c) == "Cc" for c in text)
+
+
+def normal_row(table: str, row: Row) -> Row | None:
+    """The row as it is compared and kept, or None where it breaks the schema."""
     kept = dict(row)
-    for column in ADDRESSES[table]:
-        address = normal_address(row[column])
-        if address is None:
-            return None
-        kept[column] = address
     for column, value in row.items():
-        if column in WORDS and value not in WORDS[column]:
+        if column in ACCOUNTS[table]:
+            kept[column] = normal_address(value)
+            good = kept[column] is not None
+        elif column in WORDS:
+            good = value in WORDS[column]
+        elif column in RANGES:
+            good = RANGES[column][0] <= value <= RANGES[column][1]
+        else:
+            good = normal_text(value)
+        if not good:
             return None
-        if (table, column) in ranges and not ranges[table, column][0] <= value <= ranges[table, column][1]:
-            return None
-    if row.get("ref") == "" or (table == "recharges" and ON_CHAIN_REF.fullmatch(row["ref"])):
-        return None
-    return kept
+    return None if table == "recharges" and ON_CHAIN_REF.fullmatch(row["ref"]) else kept
 
 
 def breaks_links(row: Row, standing: Iterable[Row]) -> bool:
@@ -124,7 +138,7 @@ def breaks_links(row: Row, standing: Iterable[Row]) -> bool:
     return bool(account == row["from"])
 
 
-def receive(deliveries: Sequence[Delivery], rules: Rules, ranges: Mapping[tuple[str, str], tuple[int, int]]) -> list[Fate]:
+def receive(deliveries: Iterable[Delivery], rules: Rules) -> list[Fate]:
     """What becomes of each row, in ledger order: only what stood before decides."""
     standing: dict[tuple[str, str], list[Row]] = defaultdict(list)
     links: list[Row] = []
@@ -133,7 +147,7 @@ def receive(deliveries: Sequence[Delivery], rules: Rules, ranges: Mapping[tuple[
         fate = Fate()
         fates.append(fate)
         for table, raw in delivery.rows:
-            row = normal_row(table, raw, ranges)
+            row = normal_row(table, raw)
             if row is None:
                 fate.quarantined.append((table, raw))
                 continue
@@ -273,7 +287,7 @@ def earns(role: int, counts: Counts, end: int, rules: Rules) -> bool:
     """Whether the conditions of a role's pass are met at the end of the epoch."""
     if role == CREATOR:
         return counts.recharged >= rules.recharged and counts.spent >= rules.spent
-    enough = minutes_in_window(counts, end, rules) >= rules.window_days * rules.online_minutes_a_day
+    enough = minutes_in_window(counts, end, rules) >= rules.online_minutes
     return enough and longest_offline_run(counts, end, rules) <= rules.offline_limit
 
 
