@@ -12,10 +12,10 @@ from ape.exceptions import ApeException
 from ape.logging import logger
 from eth_utils.address import to_checksum_address
 
-from pictor.chain import NODE_FAILURES, Chain, ChainError
+from pictor.chain import FOLDER, NODE_FAILURES, Chain, ChainError
 from pictor.chain.artifacts import Artifact
 from pictor.chain.interfaces import Interface
-from pictor.units import Address, UnitError
+from pictor.units import Address, AddressError, UnitError, parse_address
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,6 +32,30 @@ class ChainCommand(ConnectedProviderCommand):
         except (ChainError, UnitError, ApeException, *NODE_FAILURES) as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise click.ClickException(lines[0]) from error
+
+
+class Account(click.ParamType):
+    """An address on the command line."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
+        """The address, with a mixed-case checksum checked."""
+        try:
+            account = parse_address(value)
+        except AddressError as error:
+            self.fail(str(error), param, ctx)
+        if not int(account, 16):
+            self.fail("the zero address is nobody's", param, ctx)
+        return account
+
+
+def deployments_option(command: Any) -> Any:
+    """`--deployments`: the folder of the deployments' files."""
+    folder = click.Path(path_type=Path, file_okay=False)
+    return click.option("--deployments", "folder", type=folder, default=FOLDER, show_default=True, help="Where deployments are kept.")(
+        command
+    )
 
 
 def connected_chain() -> Chain:

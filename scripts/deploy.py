@@ -7,16 +7,16 @@ from ape.api import AccountAPI
 from ape.cli import account_option
 from web3.types import TxReceipt
 
-from pictor.chain import FOLDER, Deployment
+from pictor.chain import Deployment
 from pictor.chain.deploy import DEPLOYED, Deployer, Rehearsal, ether, load_config
 from pictor.units import Address, to_checksum
-from scripts._ape import ApeSigner, ChainCommand, artifacts, connected_chain
+from scripts._ape import ApeSigner, ChainCommand, artifacts, connected_chain, deployments_option
 
 
 @click.command(cls=ChainCommand)
 @account_option()
 @click.option("--config", "config_file", type=click.Path(path_type=Path), required=True, help="What to deploy; see deploy.example.toml.")
-@click.option("--deployments", "folder", type=click.Path(path_type=Path), default=FOLDER, help="Where deployments are kept.")
+@deployments_option
 @click.option("--yes", is_flag=True, help="Send. Without it everything is rehearsed on a fork of the chain, and nothing sent.")
 @click.option("--publish", is_flag=True, help="Publish the sources on the network's block explorer afterwards.")
 def cli(account: AccountAPI, config_file: Path, folder: Path, yes: bool, publish: bool) -> None:

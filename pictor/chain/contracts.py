@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 from eth_abi.exceptions import DecodingError
 from hexbytes import HexBytes
@@ -40,14 +40,6 @@ class State(IntEnum):
     NONE = 0
     HELD = 1
     BURNED = 2
-
-
-class Standing(NamedTuple):
-    """A leaf of a report. The rank counts from 1, within the role."""
-
-    pass_id: PassId
-    score: MicroPoints
-    rank: int
 
 
 @dataclass(frozen=True)
@@ -359,11 +351,11 @@ class ScoreRegistry(Gateway):
         """By the stored standing of the active report, while the pass is held."""
         return bool(self.read("isPrioritized(address,uint8)", account, role))
 
-    def is_prioritized_by_proof(self, standing: Standing, proof: Sequence[bytes]) -> bool:
+    def is_prioritized_by_proof(self, standing: Struct, proof: Sequence[bytes]) -> bool:
         """By a standing that need not be stored. Raises RevertedError for one that is malformed."""
         return bool(self.read("isPrioritized((uint256,uint64,uint32),bytes32[])", standing, proof))
 
-    def verify(self, epoch: int, standing: Standing, proof: Sequence[bytes]) -> bool:
+    def verify(self, epoch: int, standing: Struct, proof: Sequence[bytes]) -> bool:
         """Whether `standing` is in the report of `epoch`, and no more."""
         return bool(self.read("verify", epoch, standing, proof))
 
@@ -375,11 +367,11 @@ class ScoreRegistry(Gateway):
         """Posts a report."""
         return self.call("submit", report, signature)
 
-    def sync(self, epoch: int, standings: Sequence[Standing], proof: Sequence[bytes], flags: Sequence[bool]) -> Call:
+    def sync(self, epoch: int, standings: Sequence[Struct], proof: Sequence[bytes], flags: Sequence[bool]) -> Call:
         """Copies proven standings into storage."""
         return self.call("sync", epoch, standings, proof, flags)
 
-    def challenge(self, epoch: int, a: Standing, proof_a: Sequence[bytes], b: Standing, proof_b: Sequence[bytes]) -> Call:
+    def challenge(self, epoch: int, a: Struct, proof_a: Sequence[bytes], b: Struct, proof_b: Sequence[bytes]) -> Call:
         """Voids a report by two of its standings that cannot both be true."""
         return self.call("challenge", epoch, a, proof_a, b, proof_b)
 

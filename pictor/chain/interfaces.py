@@ -25,7 +25,7 @@ ERROR_OF_REASON = bytes.fromhex("08c379a0")  # Error(string)
 
 
 class Struct(Protocol):
-    """A struct argument: its fields by name, in the struct's order. The messages of `pictor.epoch` are such."""
+    """A struct argument: its fields by name, in the struct's order. Messages and standings of `pictor.epoch` are such."""
 
     def values(self) -> Mapping[str, Any]:
         """The fields."""
@@ -74,6 +74,10 @@ class Interface:
         """The data of a call; structs as Struct or as tuple."""
         function = self.function(name)
         return self.selector(name) + encode(get_abi_input_types(function), [_plain(one) for one in arguments])  # type: ignore[arg-type]
+
+    def arguments(self, name: str, data: bytes) -> tuple[Any, ...]:
+        """The arguments of a call, out of its data."""
+        return decode(get_abi_input_types(self.function(name)), data[4:])  # type: ignore[arg-type]
 
     def decode(self, name: str, data: bytes) -> Any:
         """What a call returned: the value, or a tuple of several. Raises eth_abi's DecodingError for data of another shape."""
