@@ -1,0 +1,1 @@
+"""The tests: `unit` without a chain, `contracts` and `e2e` on a real anvil."""
