@@ -327,7 +327,11 @@ def refused_raw(call: Mapping[str, str]) -> Refusal:
     answer = chain.provider.web3.provider.make_request("eth_call", [call, "latest"])
     if "error" not in answer:
         raise AssertionError(f"did not revert, but returned {answer['result']}")
-    data = bytes.fromhex(answer["error"].get("data", "0x")[2:])
+    return decode_refusal(bytes.fromhex(answer["error"].get("data", "0x")[2:]))
+
+
+def decode_refusal(data: bytes) -> Refusal:
+    """The revert that `data` tells of."""
     if not data:
         return Refusal("", ())
     name, types = _errors()[data[:4]]
