@@ -137,6 +137,8 @@ def call_gas(method: Any, *args: Any) -> int:
 
 def measure() -> dict[str, int]:
     """The gas of each figure, for all of its count together. On a fresh chain, which is left changed."""
+    # All at once: taken one by one, Ape forgets to compile the second of two contracts that have changed.
+    project.load_contracts()
     freeze_clock()
     travel_to(START)
     signers = [KeySigner.of(f"attestor {number}") for number in range(SIGNERS)]
