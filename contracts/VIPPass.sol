@@ -59,7 +59,8 @@ contract VIPPass is IVIPPass, IERC721Errors, AccessManaged, Pausable, EIP712 {
         require(accounts.length != 0, NoAccounts());
         require(block.timestamp <= issuance.deadline, IssuanceExpired(issuance.deadline));
         bytes32 digest = issuanceDigest(issuance);
-        require(SignatureChecker.isValidSignatureNowCalldata(attestor, digest, signature), InvalidSignature(attestor, digest));
+        address attestor_ = attestor;
+        require(SignatureChecker.isValidSignatureNowCalldata(attestor_, digest, signature), InvalidSignature(attestor_, digest));
 
         uint32 issued;
         uint32 first; // of them, to wallets that never had one

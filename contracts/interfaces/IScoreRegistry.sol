@@ -117,8 +117,13 @@ interface IScoreRegistry {
     ///         same pass with another score or rank, same rank with another pass, better rank with a lower score), or, passed
     ///         twice, one that is false by itself: an invalid id, a wallet never issued that role, rank 0 or above the number
     ///         of that role, or a number of that role above all ever issued. No honest report can be voided so.
-    function challenge(uint64 epoch, Standing calldata a, bytes32[] calldata proofA, Standing calldata b, bytes32[] calldata proofB)
-        external;
+    function challenge(
+        uint64 epoch,
+        Standing calldata a,
+        bytes32[] calldata proofA,
+        Standing calldata b,
+        bytes32[] calldata proofB
+    ) external;
 
     /// @notice Stores proven standings of the active or the pending report, for {scoreOf} and {isPrioritized}; anyone may.
     /// @dev One multiproof in OpenZeppelin's form, standings in its order. Invalid ids revert `InvalidPass`.

@@ -25,6 +25,8 @@ using MemberSlotLib for MemberSlot global;
 library MemberSlotLib {
     uint256 private constant HALF = type(uint128).max;
     uint256 private constant STATE_SHIFT = 64;
+    uint256 private constant STATE = 3 << STATE_SHIFT;
+    uint256 private constant HELD = uint256(State.Held) << STATE_SHIFT;
     uint256 private constant REVOKED = 1 << 66;
 
     function get(MemberSlot slot, uint8 role) internal pure returns (State state, bool revoked, uint64 issuedAt) {
@@ -40,8 +42,7 @@ library MemberSlotLib {
 
     /// @dev A pass counts only while it is held and not revoked.
     function holds(MemberSlot slot, uint8 role) internal pure returns (bool) {
-        (State state, bool revoked,) = slot.get(role);
-        return state == State.Held && !revoked;
+        return (MemberSlot.unwrap(slot) >> _shift(role)) & (STATE | REVOKED) == HELD;
     }
 
     /// @dev 0 for a creator (1), 128 for a worker (2).

@@ -26,11 +26,16 @@ library StandingSlotLib {
         }
     }
 
-    /// @dev Stores a standing of `epoch` over an older one of the same epoch, or else over the older half that is not of `kept`.
+    /// @dev Stores a standing over one of the same epoch, or else over the older half, but never over the one of `kept`
+    ///      (0 for none).
     function put(StandingSlot slot, uint64 epoch, uint64 score, uint32 rank, uint64 kept) internal pure returns (StandingSlot) {
         (uint64 low,,) = slot.half(0);
         (uint64 high,,) = slot.half(1);
-        uint256 index = low == epoch ? 0 : high == epoch ? 1 : low == kept ? 1 : high == kept ? 0 : low <= high ? 0 : 1;
+        uint256 index = low <= high ? 0 : 1;
+        if (low == epoch) index = 0;
+        else if (high == epoch) index = 1;
+        else if (kept != 0 && (index == 0 ? low : high) == kept) index = 1 - index;
+
         uint256 bits = uint32(epoch) | (uint256(score) << 32) | (uint256(rank) << 96);
         uint256 shift = index << 7;
         return StandingSlot.wrap((StandingSlot.unwrap(slot) & ~(uint256(type(uint128).max) << shift)) | (bits << shift));
