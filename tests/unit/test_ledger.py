@@ -1,18 +1,16 @@
 """The chain holds, appends are whole or nothing, and what anyone changes afterwards is found."""
 
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
+import time
 from hashlib import sha256
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pictor.activity.audit import audit
 from pictor.activity.ledger import BrokenLedgerError, Ledger, LedgerBusyError, LedgerError, Position
@@ -95,16 +93,14 @@ def test_a_position_is_found_by_its_number_and_proved_by_its_hash(filled: Ledger
             filled.locate(text)
 
 
-@given(st.integers(0, 70), st.integers(0, 70))
-@settings(max_examples=30)
-def test_the_head_is_found_however_many_entries_there_are(tmp_path_factory: pytest.TempPathFactory, first: int, more: int) -> None:
-    reader = Ledger.open(tmp_path_factory.mktemp("ledgers"), create=True)
-    writer = Ledger.open(reader.storage.root)
-    for number in range(first + more):
-        if number == first:
-            assert reader.head().number == first
-        writer.append("feed", NOW)
-    assert reader.head().number == writer.head().number == Ledger.open(reader.storage.root).head().number == first + more
+def test_the_head_is_found_however_many_entries_there_are(ledger: Ledger) -> None:
+    reader = Ledger.open(ledger.storage.root)
+    for number in range(40):
+        fresh = Ledger.open(ledger.storage.root)
+        assert fresh.size() == number
+        if number % 7 == 0:  # one who looks now and then finds all that came meanwhile
+            assert reader.head() == fresh.head() == ledger.head()
+        ledger.append("feed", NOW)
 
 
 def test_of_two_writers_at_once_the_second_is_refused(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,21 +137,20 @@ for i in range(1000):
 
 def test_a_writer_killed_at_any_moment_leaves_a_sound_ledger(tmp_path: Path) -> None:
     chance, seen = random.Random(1), 0
-    for run in range(6):
-        arguments = [sys.executable, "-c", WRITER, str(tmp_path / "ledger"), str(tmp_path / f"inbox-{run}"), str(run)]
+    for run in range(3):
         (tmp_path / f"inbox-{run}").mkdir()
-        writer = subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
-        assert writer.stdout is not None
-        for _ in range(chance.randint(1, 8)):
-            writer.stdout.readline()
-        os.kill(writer.pid, signal.SIGKILL)
-        writer.wait()
-        writer.stdout.close()
+        arguments = [sys.executable, "-c", WRITER, str(tmp_path / "ledger"), str(tmp_path / f"inbox-{run}"), str(run)]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as writer:
+            assert writer.stdout is not None
+            for _ in range(3):
+                writer.stdout.readline()
+            time.sleep(chance.random() / 5)
+            writer.kill()
         ledger = Ledger.open(tmp_path / "ledger")
         assert audit(ledger).faults == []
-        assert ledger.head().number >= seen
-        seen = ledger.head().number
+        assert ledger.size() >= seen + 2
         assert feed(ledger, tmp_path / "inbox", {"frames": [sample("frames", ref=f"after-{run}")]}).tables["frames"].taken == 1
+        seen = ledger.size()
     assert not list((ledger.storage.scratch / "partial").glob("*"))
 
 
@@ -247,8 +242,6 @@ def test_entries_that_do_not_follow_each_other_are_not_read(filled: Ledger) -> N
 
 
 def test_rows_that_were_never_normalised_are_found(ledger: Ledger, tmp_path: Path) -> None:
-    import pyarrow as pa
-
     rows = pa.Table.from_pylist([sample("frames", worker=sample("frames")["worker"].upper())])
     batch = tmp_path / "batch"
     schema = pa.schema([one.with_nullable(False) for one in rows.schema])
