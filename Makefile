@@ -13,6 +13,23 @@ setup: .venv/.ready
 .venv/.ready: requirements.lock package-lock.json pyproject.toml tools/setup.py
 	@$(PYTHON) tools/setup.py
 
+# Unit tests need no chain; the others run against an anvil that Ape starts.
+test: setup
+	ape test tests --network ethereum:local:foundry
+
+# Detectors that slither.config.json leaves out were read and found to speak of style, or of this project's ways on purpose.
+lint: setup
+	ruff check .
+	ruff format --check .
+	mypy
+	forge fmt --check contracts
+	forge lint
+	slither .
+
+# The gas of each action beside OpenZeppelin's and Solady's; tests compare it with benchmarks/gas.json.
+gas: setup
+	python -m benchmarks.gas
+
 clean:
 	rm -rf .venv .build .cache node_modules
 

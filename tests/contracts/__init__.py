@@ -1,0 +1,1 @@
+"""The specification of the contracts, on a real anvil through Ape."""
