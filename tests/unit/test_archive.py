@@ -485,9 +485,10 @@ def test_no_more_is_fetched_than_the_manifest_says(server: str, folder: Path, tm
         file.truncate(500 << 20)
     copy = tmp_path / "copy"
     copy.mkdir()
-    monkeypatch.setattr(tempfile, "TemporaryDirectory", lambda **_: nullcontext(str(copy)))
-    with pytest.raises(OversizedFileError), open_archive(server):
-        pass
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "TemporaryDirectory", lambda **_: nullcontext(str(copy)))
+        with pytest.raises(OversizedFileError), open_archive(server):
+            pass
     assert (copy / "tree.bin").stat().st_size == len(CONTENTS.tree.nodes) + 1
 
 
