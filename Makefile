@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup test demo lint gas lock clean
+.PHONY: setup test demo lint gas abi lock clean
 .DEFAULT_GOAL := test
 
 setup: .venv/.ready
@@ -16,6 +16,10 @@ setup: .venv/.ready
 # Unit tests need no chain; the others run against an anvil that Ape starts.
 test: setup
 	ape test tests --network ethereum:local:foundry
+
+# The system in a minute, on a local chain of its own. What it makes lies in demo/.
+demo: setup
+	ape run demo
 
 # Detectors that slither.config.json leaves out were read and found to speak of style, or of this project's ways on purpose.
 lint: setup
@@ -29,6 +33,10 @@ lint: setup
 # The gas of each action beside OpenZeppelin's and Solady's; tests compare it with benchmarks/gas.json.
 gas: setup
 	python -m benchmarks.gas
+
+# The contracts' interfaces as the Python library has them, from the compiled contracts.
+abi: setup
+	python tools/abi.py
 
 clean:
 	rm -rf .venv .build .cache node_modules
