@@ -431,7 +431,11 @@ def server(folder: Path) -> Iterator[str]:
             else:
                 super().do_GET()
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as http:
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *arguments: Any) -> None:
+            pass  # a reader that has seen enough hangs up
+
+    with Server(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as http:
         thread = threading.Thread(target=http.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{http.server_port}"
