@@ -1,0 +1,1 @@
+"""Tests against real nodes, each a process of its own."""
