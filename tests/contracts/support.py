@@ -208,7 +208,7 @@ class MerkleTree:
     leaves: Sequence[bytes]
 
     @cached_property
-    def nodes(self) -> list[bytes]:
+    def nodes(self) -> Sequence[bytes]:
         """The root first; the leaves last, in reverse."""
         nodes = [b""] * (len(self.leaves) - 1) + list(reversed(self.leaves))
         for i in reversed(range(len(self.leaves) - 1)):
@@ -316,6 +316,12 @@ def refused(method: Callable[..., Any], *args: Any, sender: Any = None, value: i
     return refused_raw(call)
 
 
+def refused_deployment(container: Any, *args: Any) -> Refusal:
+    """How the constructor of a contract reverts."""
+    code = container.contract_type.deployment_bytecode.bytecode
+    return refused_raw({"from": ZERO, "data": "0x" + code.removeprefix("0x") + bytes(container.constructor.encode_input(*args)).hex()})
+
+
 def refused_raw(call: Mapping[str, str]) -> Refusal:
     """The same for an `eth_call` object, whatever it is."""
     answer = chain.provider.web3.provider.make_request("eth_call", [call, "latest"])
@@ -344,9 +350,13 @@ def _errors() -> dict[bytes, tuple[str, list[str]]]:
     return known
 
 
-def events(receipt: Any) -> list[tuple[Any, ...]]:
-    """The events of a transaction in their order, each as name and arguments in the order of the ABI."""
-    return [(log.event_name, *(log.event_arguments[part.name] for part in log.abi.inputs)) for log in receipt.events]
+def events(receipt: Any, source: Any = None) -> list[tuple[Any, ...]]:
+    """The events of a transaction in their order, each as name and arguments in the order of the ABI; of one contract if named."""
+    return [
+        (log.event_name, *(log.event_arguments[part.name] for part in log.abi.inputs))
+        for log in receipt.events
+        if source is None or log.contract_address == source.address
+    ]
 
 
 # --------------------------------------------------------------------------------------------------------------- world
@@ -374,6 +384,22 @@ def travel_to(time: int) -> None:
 
 def travel(seconds: int) -> None:
     travel_to(now() + seconds)
+
+
+# Answers every call with the first word of its storage: an art of which only the revision is asked.
+REVISION_ART = bytes.fromhex("5f545f5260205ff3")
+ART = stranger(0xA27)
+
+
+def art_of(revision: int) -> str:
+    """An address with such an art at it."""
+    rpc("anvil_setCode", ART, "0x" + REVISION_ART.hex())
+    revise(revision)
+    return ART
+
+
+def revise(revision: int) -> None:
+    rpc("anvil_setStorageAt", ART, "0x0", f"0x{revision:064x}")
 
 
 @dataclass(frozen=True)
@@ -473,10 +499,14 @@ class World:
         """Announce a call that has a delay, for the first moment that is allowed."""
         return self.powers.schedule(method.contract.address, method.encode_input(*args), 0, sender=sender or self.governor)
 
-    def govern(self, method: Any, *args: Any) -> Any:
-        """The governor announces a call, waits, and makes it."""
+    def announce(self, method: Any, *args: Any) -> None:
+        """The governor announces a call and waits until it may be made."""
         self.schedule(method, *args)
         travel(GOVERNOR_DELAY)
+
+    def govern(self, method: Any, *args: Any) -> Any:
+        """The governor announces a call, waits, and makes it."""
+        self.announce(method, *args)
         return method(*args, sender=self.governor)
 
 

@@ -1,0 +1,65 @@
+"""The contracts, seen from Python: typed gateways pinned to a block, deployments, transactions. web3 below, no ape anywhere."""
+
+from pictor.chain.contracts import (
+    AttestorCommittee,
+    Call,
+    Contracts,
+    Domain,
+    Gateway,
+    PassArt,
+    PassStatus,
+    PostedReport,
+    Power,
+    Powers,
+    ScoreRegistry,
+    State,
+    StoredStanding,
+    VIPPass,
+)
+from pictor.chain.deployments import FOLDER, DeployedContract, Deployment
+from pictor.chain.errors import (
+    ChainError,
+    CodeDiffersError,
+    DeploymentError,
+    NoCodeError,
+    NodeError,
+    NotMinedError,
+    RevertedError,
+    WrongChainError,
+)
+from pictor.chain.node import NODE_FAILURES, Block, Chain
+from pictor.chain.sending import LocalSigner, Signer, send
+
+__all__ = [
+    "FOLDER",
+    "NODE_FAILURES",
+    "AttestorCommittee",
+    "Block",
+    "Call",
+    "Chain",
+    "ChainError",
+    "CodeDiffersError",
+    "Contracts",
+    "DeployedContract",
+    "Deployment",
+    "DeploymentError",
+    "Domain",
+    "Gateway",
+    "LocalSigner",
+    "NoCodeError",
+    "NodeError",
+    "NotMinedError",
+    "PassArt",
+    "PassStatus",
+    "PostedReport",
+    "Power",
+    "Powers",
+    "RevertedError",
+    "ScoreRegistry",
+    "Signer",
+    "State",
+    "StoredStanding",
+    "VIPPass",
+    "WrongChainError",
+    "send",
+]

@@ -1,0 +1,1 @@
+"""The specification of the library, without a chain and without a network."""
