@@ -32,7 +32,7 @@ from tests.contracts.support import (
 class History:
     """Reports posted one after the other, with the model that follows them. Its epochs begin at 1: all are long over.
 
-    Each report has two creators, alice the first: her score is the epoch.
+    Alice's score is the epoch; her rank and the number of creators change from report to report, so that her priority does.
     """
 
     def __init__(self, world: World) -> None:
@@ -56,8 +56,9 @@ class History:
     def submit(self, after: int = 1) -> bool:
         """A report of the epoch that is `after` the last. Whether it was taken."""
         epoch = self.model.last_epoch + after
-        best, other = Standing(pass_id(self.world.alice, CREATOR), epoch, 1), Standing(pass_id(self.world.bob, CREATOR), 0, 2)
-        batch = Batch.of(epoch, [best, other])
+        alice, bob = (pass_id(each, CREATOR) for each in (self.world.alice, self.world.bob))
+        standings = [Standing(alice, epoch, 1 + epoch % 3), Standing(bob, 0, 10)]
+        batch = Batch.of(epoch, standings, creators=(10, 11, 20, 30)[epoch % 4])
         signature, digest = self.world.sign(batch.report), bytes(32)
         expected = outcome(self.model.submit, self.time, batch.report, digest, self.model.attestor)
         is_taken = perform(self.raw("submit", batch.report, signature), self.world.carrier, expected) is not None
@@ -107,6 +108,10 @@ class History:
             (self.raw("standingOf", alice, CREATOR), model.standing_of(self.time, alice, CREATOR)),
             (self.raw("isPrioritized(address,uint8)", alice, CREATOR), model.is_prioritized(self.time, alice, CREATOR)),
         ]
+        for batch in self.batches[-2:]:
+            proven = (batch.standings[0], batch.proof(batch.standings[0]))
+            by_proof = self.raw("isPrioritized((uint256,uint64,uint32),bytes32[])", *proven)
+            questions.append((by_proof, model.is_prioritized_by_proof(self.time, *proven)))
         for epoch in epochs:
             posted = outcome(model.report_of, epoch)
             questions.append((self.raw("reportOf", epoch), posted if isinstance(posted, Refusal) else model.told(posted)))
