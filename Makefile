@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup test demo lint gas lock clean
+.PHONY: setup test demo lint gas bench lock clean
 .DEFAULT_GOAL := test
 
 setup: .venv/.ready
@@ -29,6 +29,10 @@ lint: setup
 # The gas of each action beside OpenZeppelin's and Solady's; tests compare it with benchmarks/gas.json.
 gas: setup
 	python -m benchmarks.gas
+
+# Figures of the rooms beside their alternatives: minutes, and two cores of their own.
+bench: setup
+	python -m benchmarks
 
 clean:
 	rm -rf .venv .build .cache node_modules
