@@ -39,7 +39,8 @@ _OPTIONS = (
         "--block", "blocks", multiple=True, callback=blocks, metavar="CHAIN:N",
         help="Count a chain's recharges up to this block; with one chain named, only those that are named.",
     ),
-    click.option("--rollups", type=click.Path(path_type=Path), metavar="DIR", help="Where the rollups lie.  [default: in the ledger's cache]"),
+    click.option("--rollups", type=click.Path(path_type=Path), metavar="DIR",
+        help="Folder of the rollups.  [default: in the ledger's cache]"),
     click.option("--engine", default="duckdb", show_default=True, metavar="NAME", help="duckdb, sail, or sc://HOST:PORT (Spark Connect)."),
 )  # fmt: skip
 

@@ -49,12 +49,9 @@ def _refuse(path: Path, raw: pa.Table, column: str, bad: pa.ChunkedArray, reason
 
 
 def write_scores(scores: EpochScores, folder: Path) -> None:
-    """Write `eligible.csv` and `standings.csv` to `folder`, which is made if need be: both, or in case of an error neither. Raises OSError."""
+    """Write `eligible.csv` and `standings.csv` to `folder`, which is made if need be; on an error, neither. Raises OSError."""
     role = {name: _role_words(table["role"]) for name, table in (("eligible", scores.eligible), ("standings", scores.standings))}
-    columns = {
-        name: pc.cast(scores.standings[name], pa.int8()) if name == "prioritized" else scores.standings[name]
-        for name in STANDINGS
-    }
+    columns = {name: pc.cast(scores.standings[name], pa.int8()) if name == "prioritized" else scores.standings[name] for name in STANDINGS}
     tables = {
         "eligible.csv": pa.table({"account": scores.eligible["account"], "role": role["eligible"]}),
         "standings.csv": pa.table(columns | {"role": role["standings"]}),
