@@ -108,7 +108,8 @@ class History:
             (self.raw("standingOf", alice, CREATOR), model.standing_of(self.time, alice, CREATOR)),
             (self.raw("isPrioritized(address,uint8)", alice, CREATOR), model.is_prioritized(self.time, alice, CREATOR)),
         ]
-        for batch in self.batches[-2:]:
+        believed = model.active(self.time)
+        for batch in self.batches[-2:] + [each for each in self.batches if believed and each.epoch == believed.epoch]:
             proven = (batch.standings[0], batch.proof(batch.standings[0]))
             by_proof = self.raw("isPrioritized((uint256,uint64,uint32),bytes32[])", *proven)
             questions.append((by_proof, model.is_prioritized_by_proof(self.time, *proven)))
