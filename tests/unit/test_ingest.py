@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -462,6 +463,15 @@ def test_a_lost_cache_changes_nothing(ledger: Ledger, inbox: Path) -> None:
     feed(ledger, inbox, {"frames": [sample("frames")]})
     for file in (ledger.storage.scratch / "refs").rglob("*.npy"):
         file.write_bytes(file.read_bytes()[:20])
+    assert feed(ledger, inbox, {"frames": [sample("frames")]}).tables["frames"] == Counts(known=1)
+
+
+def test_a_cache_that_cannot_be_written_changes_nothing(ledger: Ledger, inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError("Not enough free space to write 16777216 bytes")  # as numpy says it, without a number
+
+    monkeypatch.setattr(np, "save", full)
+    assert feed(ledger, inbox, {"frames": [sample("frames")]}).tables["frames"] == Counts(taken=1)
     assert feed(ledger, inbox, {"frames": [sample("frames")]}).tables["frames"] == Counts(known=1)
 
 
