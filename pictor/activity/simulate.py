@@ -190,9 +190,11 @@ class _Ids:
 
 
 def _pick(choices: pa.Array, index: npt.NDArray[Any]) -> pa.Array:
-    chosen = pa.array(index.astype(np.int32, copy=False))
-    # A few out of many: their own strings take less room than the dictionary.
-    return choices.take(chosen) if len(choices) > 4 * len(index) else pa.DictionaryArray.from_arrays(chosen, choices)
+    """A column of `choices`, as a dictionary of those that occur."""
+    used = np.zeros(len(choices), np.bool_)
+    used[index] = True
+    place = np.cumsum(used, dtype=np.int32) - 1
+    return pa.DictionaryArray.from_arrays(pa.array(place[index]), choices.take(pa.array(np.flatnonzero(used))))
 
 
 # --- files ------------------------------------------------------------------------------------------------------------------------
@@ -278,7 +280,7 @@ class _Payments:
         wallet, amount, bonus, at = (np.concatenate(column) for column in zip(*self._rows, strict=True))
         order = np.argsort(at, kind="stable")
         columns = {"ref": ids.take(len(at)), "account": _pick(addresses, wallet[order]), "amount": amount[order]}
-        columns["kind"] = _pick(pa.array(["paid", "bonus"]), bonus[order])
+        columns["kind"] = _pick(pa.array(["paid", "bonus"]), bonus[order].astype(np.int32))
         if self._jobs:
             columns["job"] = pa.concat_arrays(self._jobs).take(pa.array(order))
         return {**columns, "at": at[order]}

@@ -1,0 +1,143 @@
+"""One epoch: from the rollups to who is eligible, what each holder did, and the standings."""
+
+from dataclasses import dataclass
+from functools import reduce
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis import _
+
+from pictor.activity.rollups import Counts, Cut, Rollups
+from pictor.policy import Policy
+from pictor.scoring import eligibility
+from pictor.scoring.activity import Activity, one_of, read
+from pictor.scoring.engine import Engine, engine
+from pictor.scoring.exact import total
+from pictor.scoring.points import STANDINGS, gpu_factor, points, ranked
+from pictor.units import Role, epoch_end, month_start
+
+HOLDERS = pa.schema([("account", pa.string()), ("role", pa.int8()), ("issued_at", pa.int64())])
+CREATOR_TOTALS = ("recharged", "frames")
+WORKER_TOTALS = ("online_minutes", "completed", "failed", "gpu_minutes")
+TOTALS = (*CREATOR_TOTALS, *WORKER_TOTALS, "self_dealt")
+_TYPES = {"role": "int8", "rank": "int32", "prioritized": "boolean", "account": "string"}
+
+
+class HoldersError(ValueError):
+    """The holders cannot be scored. The message names the row."""
+
+
+@dataclass(frozen=True)
+class EpochScores:
+    """What an epoch comes to. Accounts are `0x` and 40 lower-case hex digits; roles 1 creator, 2 worker; points are micro-points.
+
+    eligible   role, account                      all who meet the conditions at `end`, holders or not; by role and account
+    standings  `STANDINGS`                        the scored holders; creators first, by rank
+    totals     account, role, issued_at, `TOTALS`   what the points of each scored holder come from, 0 where not of the role; by role and
+               account. recharged: micro-USDT counted for spending (can be negative); frames: completed, as creator; online_minutes: in
+               the window; completed, failed: as worker; gpu_minutes: lifetime minutes × factor; self_dealt: frames that count for neither
+    """
+
+    epoch: int
+    end: int
+    cut: Cut
+    eligible: pa.Table
+    standings: pa.Table
+    totals: pa.Table
+
+
+def score_epoch(
+    rollups: Rollups, policy: Policy, epoch: int, holders: pa.Table, cut: Cut | None = None, engine_name: str = "duckdb"
+) -> EpochScores:
+    """Eligibility and standings of `epoch` at `cut` (default: all that is rolled up).
+
+    `holders`: `account`, `role`, `issued_at`, one row for each pass; rows issued at or after the epoch's end are no holders yet.
+    Raises RollupsError, HoldersError, EngineError.
+    """
+    end = epoch_end(epoch, policy.epoch_length)
+    cut = cut or rollups.cut
+    counts = _counts(rollups, policy, end, cut)
+    with engine(engine_name) as run:
+        activity = read(counts, run, policy.creator.spending_window)
+        eligible = run.result(_eligible(activity, policy, end, run))
+        totals = run.result(_totals(activity, policy, scored(holders, policy, end, counts), run))
+        standings = run.result(_standings(run.rows(totals), policy))
+    return EpochScores(epoch, end, cut, eligible, standings, totals)
+
+
+def eligible_members(rollups: Rollups, policy: Policy, epoch: int, cut: Cut | None = None, engine_name: str = "duckdb") -> pa.Table:
+    """`role, account` of all who meet the conditions at the end of `epoch`, holders or not: of a missed epoch, at its own end."""
+    end = epoch_end(epoch, policy.epoch_length)
+    counts = _counts(rollups, policy, end, cut or rollups.cut)
+    with engine(engine_name) as run:
+        return run.result(_eligible(read(counts, run, "lifetime"), policy, end, run))
+
+
+def points_and_ranks(totals: pa.Table, policy: Policy, engine_name: str = "duckdb") -> pa.Table:
+    """The standings that `totals` (as `EpochScores` has them) come to: all that is needed to check them from an epoch's archive."""
+    with engine(engine_name) as run:
+        return run.result(_standings(run.rows(totals), policy))
+
+
+def _counts(rollups: Rollups, policy: Policy, end: int, cut: Cut) -> Counts:
+    return rollups.counts(end, policy.worker.window, month_start(end), cut)
+
+
+def scored(holders: pa.Table, policy: Policy, end: int, counts: Counts) -> pa.Table:
+    """The holders at `end`, less moved accounts and those that never become members. Raises HoldersError."""
+    holders = holders.select(HOLDERS.names).cast(HOLDERS)
+    roles = ", ".join(str(int(role)) for role in Role)
+    left_out = sorted({*policy.not_members, *(account for group in counts.moves for account in group.moved)})
+    with engine("duckdb") as run:
+        rows = run.rows(holders)
+        if (bad := run.result(rows.filter(_.role.notin([int(role) for role in Role])).limit(1))).num_rows:
+            raise HoldersError(f"holder {bad['account'][0]}: role {bad['role'][0]} is none of {roles}")
+        twice = rows.group_by("account", "role").agg(times=_.count()).filter(_.times > 1).order_by("account").limit(1)
+        if (bad := run.result(twice)).num_rows:
+            raise HoldersError(f"holder {bad['account'][0]} with role {bad['role'][0]} is named more than once")
+        return run.result(rows.filter(_.issued_at < end).anti_join(run.rows(one_of(left_out)), "account"))
+
+
+def _eligible(activity: Activity, policy: Policy, end: int, run: Engine) -> ir.Table:
+    """Creators, then workers, but for the accounts that never become members. Moved accounts have no activity of their own any more."""
+    passed = ibis.union(
+        eligibility.creators(activity.lifetime, policy.creator).select(role=ibis.literal(int(Role.CREATOR), "int8"), id=_.account),
+        eligibility.workers(activity.uptime, end, policy.worker).select(role=ibis.literal(int(Role.WORKER), "int8"), id=_.account),
+    )
+    named = passed.join(activity.accounts, "id").select("role", "account")
+    return named.anti_join(run.rows(one_of(policy.not_members)), "account").order_by("role", "account")
+
+
+def _totals(activity: Activity, policy: Policy, holders: pa.Table, run: Engine) -> ir.Table:
+    """What each scored holder did, of the things that its role is scored for."""
+    numbered = run.rows(holders).left_join(activity.accounts, "account").select("account", "role", "issued_at", "id")
+    gpus = activity.gpus
+    worked = gpus.group_by("account").agg(gpu_minutes=total(gpus.minutes * gpu_factor(gpus, policy.gpu)))
+    parts = (
+        activity.lifetime.select("account", "frames", "completed", "failed", "self_dealt"),
+        activity.spending.select("account", "recharged"),
+        activity.uptime.group_by("account").agg(online_minutes=total(activity.uptime.minutes)),
+        worked,
+    )
+
+    def with_part(table: ir.Table, part: ir.Table) -> ir.Table:
+        renamed = part.rename(part_account="account")
+        return table.left_join(renamed, table.id == renamed.part_account).drop("part_account")
+
+    joined = reduce(with_part, parts, numbered)
+    creator = joined.role == int(Role.CREATOR)
+    counted = {name: joined[name].coalesce(0).cast("int64") for name in TOTALS}
+    return joined.select(
+        "account",
+        role=joined.role.cast("int8"),
+        issued_at=joined.issued_at.cast("int64"),
+        **{name: creator.ifelse(counted[name], 0).cast("int64") for name in CREATOR_TOTALS},
+        **{name: creator.ifelse(0, counted[name]).cast("int64") for name in WORKER_TOTALS},
+        self_dealt=counted["self_dealt"],
+    ).order_by("role", "account")
+
+
+def _standings(totals: ir.Table, policy: Policy) -> ir.Table:
+    standings = ranked(points(totals, policy), policy.priority_share)
+    return standings.select(**{name: standings[name].cast(_TYPES.get(name, "int64")) for name in STANDINGS}).order_by("role", "rank")
