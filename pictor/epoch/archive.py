@@ -169,7 +169,9 @@ def _fetch(url: str, folder: Path, archive_hash: bytes | None) -> None:
             _copy(fs, root, name, folder, part.bytes)
     except FileNotFoundError as error:
         raise MissingFileError(f"{url}: missing: {error.filename or error}") from None
-    except (OSError, ValueError, ImportError) as error:
+    except ArchiveError:
+        raise
+    except Exception as error:  # a file system raises whatever its client does
         raise ArchiveError(f"{url}: {error}") from None
 
 

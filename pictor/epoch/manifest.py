@@ -1,13 +1,12 @@
 """`manifest.json`: which files an archive has, with length and SHA-256 of each. Its own SHA-256 is the archive's hash."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import file_digest, sha256
 from pathlib import Path
 from types import MappingProxyType
 
-from pictor.epoch.report import canonical_json
+from pictor.epoch.report import canonical_json, parse_json
 from pictor.epoch.tree import NODE
 
 FORMAT = "pictor-archive-v1"
@@ -96,9 +95,9 @@ class Manifest:
         if archive_hash is not None and sha256(contents).digest() != archive_hash:
             raise WrongHashError(f"{path}: is of archive 0x{sha256(contents).hexdigest()}, not 0x{archive_hash.hex()}")
         try:
-            fields = json.loads(contents)
+            fields = parse_json(contents)
             manifest = cls(fields["epoch"], {name: Part(part["bytes"], part["sha256"]) for name, part in fields["files"].items()})
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             raise BadFileError(f"{path}: not a manifest of format {FORMAT}") from None
         manifest._check(path)
         if manifest.to_json() != contents:

@@ -10,6 +10,7 @@ from pictor.epoch.messages import MAX_UINT64, Domain, MessageError, Report
 from pictor.units import AddressError, parse_address
 
 FORMAT = "pictor-report-v1"
+MAX_NESTS = 1_000
 _HASH = re.compile(r"0x[0-9a-f]{64}", re.ASCII)
 _POSITION = re.compile(r"(0|[1-9][0-9]{0,18}):([0-9a-f]{64})", re.ASCII)
 
@@ -81,7 +82,7 @@ class Statement:
     def from_json(cls, contents: bytes) -> "Statement":
         """What a file says. Raises StatementError unless it is to the letter what `to_json` makes."""
         try:
-            fields = json.loads(contents)
+            fields = parse_json(contents)
             statement = cls(
                 epoch=fields["epoch"],
                 registry=Domain(fields["registry"]["chainId"], parse_address(fields["registry"]["address"])),
@@ -99,7 +100,7 @@ class Statement:
             raise StatementError(str(error)) from None
         except StatementError:
             raise
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError) as error:
             raise StatementError(f"not a report of format {FORMAT}: {error}") from None
         if statement.to_json() != contents:
             raise StatementError(f"not a report of format {FORMAT} in the form that it has")
@@ -109,6 +110,16 @@ class Statement:
 def canonical_json(fields: dict[str, Any]) -> bytes:
     """JSON for people and for hashing: keys sorted, two spaces, ASCII, a line break at the end."""
     return (json.dumps(fields, sort_keys=True, indent=2, ensure_ascii=True) + "\n").encode()
+
+
+def parse_json(contents: bytes) -> Any:
+    """What JSON from elsewhere says. Raises ValueError.
+
+    More than MAX_NESTS brackets are refused: some libraries lift Python's limit of recursion, and then a deep nest ends the process.
+    """
+    if contents.count(b"[") + contents.count(b"{") > MAX_NESTS:
+        raise ValueError(f"more than {MAX_NESTS} brackets")
+    return json.loads(contents)
 
 
 def _match(pattern: re.Pattern[str], value: object) -> re.Match[str]:

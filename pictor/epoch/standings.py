@@ -88,7 +88,7 @@ def arranged(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """The columns that `schema` wants, in the order of pass ids. Raises StandingsError if one is missing or does not fit."""
     try:
         return rows.select(schema.names).cast(schema).sort_by([("role", "ascending"), ("account", "ascending")]).combine_chunks()
-    except (KeyError, pa.ArrowInvalid) as error:
+    except (KeyError, ValueError) as error:  # ArrowInvalid is a ValueError
         raise StandingsError(f"not a table of {', '.join(schema.names)}: {error}") from None
 
 

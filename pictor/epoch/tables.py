@@ -30,7 +30,7 @@ class TableFile:
         except (pa.ArrowException, OSError) as error:
             raise BadFileError(f"{path}: {error}") from None
         if not self._file.schema_arrow.equals(schema):
-            raise BadFileError(f"{path}: has not the columns {', '.join(map(str, schema))}")
+            raise BadFileError(f"{path}: has not the columns {', '.join(f'{each.name} {each.type}' for each in schema)}")
         metadata = self._file.metadata
         if metadata.num_rows > most_rows:
             raise OversizedFileError(f"{path}: has {metadata.num_rows} rows; {most_rows} is the most")
