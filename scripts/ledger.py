@@ -44,7 +44,7 @@ def verify(url: str, as_json: bool) -> None:
 
     with _failures():
         ledger = Ledger.open(url)
-        progress: Any = click.progressbar(length=ledger.head().number, label="checking", file=sys.stderr)
+        progress: Any = click.progressbar(length=ledger.size(), label="checking", file=sys.stderr)
         with progress:
             found = audit(ledger, progress.update)
     if as_json:
@@ -75,7 +75,7 @@ def mirror(url: str, target_url: str, cut: str | None, as_json: bool) -> None:
     with _failures():
         source, target = Ledger.open(url), Ledger.open(target_url, create=True)
         stop = source.locate(cut) if cut else source.head()
-        before = target.head().number
+        before = target.size()
         progress: Any = click.progressbar(length=max(stop.number - before, 0), label="copying", file=sys.stderr)
         with progress:
             head = copy(source, target, stop, progress.update)

@@ -291,9 +291,12 @@ def earns(role: int, counts: Counts, end: int, rules: Rules) -> bool:
     return enough and longest_offline_run(counts, end, rules) <= rules.offline_limit
 
 
+CRITERIA = ("spending", "completed_jobs", "average_uptime", "job_completion", "gpu_performance", "pass")
+
+
 def points(role: int, counts: Counts, end: int, rules: Rules) -> dict[str, int]:
     """Micro-points by criterion; 0 where a criterion is not of the role."""
-    criteria = dict.fromkeys(("spending", "completed_jobs", "average_uptime", "job_completion", "gpu_performance", "pass"), 0)
+    criteria = dict.fromkeys(CRITERIA, 0)
     if role == CREATOR:
         recharged = counts.recharged_in_month if rules.spending_over == "month" else counts.recharged
         criteria["spending"] = max(0, recharged * rules.spending)

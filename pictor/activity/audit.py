@@ -78,7 +78,7 @@ def _check_rows(entry: Entry, table: Table, opened: pq.ParquetFile) -> Iterator[
 class Audit:
     """What the check of a whole ledger found. Refs that were used again after they were forgotten are facts of their own, and no fault."""
 
-    position: Position
+    position: Position  # of the last entry that could be read
     rows: int
     faults: list[str]
     reused_refs: dict[str, int]  # table -> refs that occur more than once
@@ -86,14 +86,14 @@ class Audit:
 
 def audit(ledger: Ledger, progress: Callable[[int], None] = lambda _: None) -> Audit:
     """Check the whole of `ledger`; `progress` is told of each entry."""
-    position = ledger.head()
+    size = ledger.size()
     faults, rows, trail = [], 0, Trail(ledger.position(0))
-    found = {f"{number:012d}.json" for number in range(1, position.number + 1)}
+    found = {f"{number:012d}.json" for number in range(1, size + 1)}
     stray = sorted(found.symmetric_difference(ledger.storage.names("entries")))
     if stray:
         faults.append(f"entries: {stray[0]} is out of sequence")
     batches: dict[str, list[str]] = {name: [] for name, table in TABLES.items() if table.has_refs}
-    for number in range(1, position.number + 1):
+    for number in range(1, size + 1):
         try:
             entry = ledger.entry(number)
             faults += [f"entry {number} {fault}" for fault in trail.follow(entry)]
@@ -105,7 +105,7 @@ def audit(ledger: Ledger, progress: Callable[[int], None] = lambda _: None) -> A
             faults.append(str(error))
         progress(1)
     reused = {} if faults else {name: _reused_refs(files) for name, files in batches.items()}
-    return Audit(position, rows, faults, {name: count for name, count in reused.items() if count})
+    return Audit(trail.head, rows, faults, {name: count for name, count in reused.items() if count})
 
 
 def _reused_refs(files: list[str]) -> int:

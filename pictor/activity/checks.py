@@ -129,7 +129,7 @@ def _int64(column: pa.Array) -> pa.Array:
 
 
 def _outside(name: str, kind: Whole, value: int) -> str:
-    if name == "at" and kind.low <= value // 1000 <= kind.high:
+    if name == "at" and 10**8 <= value // 1000 <= kind.high:
         return f"at: {value} is in milliseconds; seconds are wanted"
     return f"{name}: {_short(value)} is not in {kind.low} to {kind.high}"
 

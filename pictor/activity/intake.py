@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pictor.activity.lines import BLOCK_BYTES, FileError, Piece, Progress, blocks, csv_piece, header, lines_of, ndjson_piece
+from pictor.activity.lines import BLOCK_BYTES, FileError, Piece, Progress, blocks, csv_piece, header, ndjson_piece
 from pictor.activity.schemas import Table, table_of
 
 PIECE_ROWS = 1 << 20  # of a Parquet file, at a time
@@ -138,8 +138,10 @@ def _parquet(source: Source, progress: Progress) -> Iterator[Piece]:
         coded = _dictionary_columns(opened)
     with pq.ParquetFile(source.path, read_dictionary=coded) as opened:
         total, first = opened.metadata.num_rows, 1
+        # Arrow can do little with views of text, which newer writers like.
+        plain = pa.schema([one.with_type(pa.string()) if pa.types.is_string_view(one.type) else one for one in opened.schema_arrow])
         for rows in opened.iter_batches(PIECE_ROWS):
-            yield Piece(rows, np.arange(first, first + rows.num_rows))
+            yield Piece(rows.cast(plain), np.arange(first, first + rows.num_rows))
             first += rows.num_rows
             progress(size * rows.num_rows // total)
 
@@ -158,14 +160,14 @@ def _text(source: Source, progress: Progress) -> Iterator[Piece]:
         pieces = blocks(opened, progress, source.path.stat().st_size)
         if source.format == "ndjson":
             for number, block in pieces:
-                yield ndjson_piece(source.table, *lines_of(number, block))
+                yield ndjson_piece(source.table, number, block)
             return
         number, block = next(pieces, (1, b""))
         head, _, rest = block.removeprefix(b"\xef\xbb\xbf").partition(b"\n")
         names = header(head)
-        yield csv_piece(names, *lines_of(2, rest))
+        yield csv_piece(source.table, names, 2, rest)
         for number, block in pieces:
-            yield csv_piece(names, *lines_of(number, block))
+            yield csv_piece(source.table, names, number, block)
 
 
 def texts_of(rows: pa.RecordBatch) -> list[str]:

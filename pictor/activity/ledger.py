@@ -140,7 +140,11 @@ class Ledger:
     # Reading
 
     def head(self) -> Position:
-        """The newest position. The cost does not grow with the number of entries."""
+        """The newest position."""
+        return self.position(self.size())
+
+    def size(self) -> int:
+        """The number of entries. Found by looking at a few of them, however many there are."""
         low, step = self._seen, 1
         while self.storage.exists(_entry_name(low + step)):
             low, step = low + step, step * 2
@@ -152,7 +156,7 @@ class Ledger:
             else:
                 high = middle
         self._seen = low
-        return self.position(low)
+        return low
 
     def position(self, number: int) -> Position:
         """The position after entry `number`; 0 is before the first. Raises LedgerError if there is no such entry."""
@@ -186,7 +190,7 @@ class Ledger:
 
     def entries(self, start: int = 0, stop: int | None = None) -> Sequence[Entry]:
         """The entries after position `start` up to position `stop` (default: the head), their chain checked. Raises BrokenLedgerError."""
-        stop = self.head().number if stop is None else stop
+        stop = self.size() if stop is None else stop
         found = []
         previous = self.position(start).hash
         for number in range(start + 1, stop + 1):
@@ -200,7 +204,7 @@ class Ledger:
     def recent(self, table: str, since: int, stop: int | None = None) -> list[Entry]:
         """The entries of `table` with rows of `at ≥ since`, in order. Reads backwards, and no further than it must."""
         found = []
-        for number in range(self.head().number if stop is None else stop, 0, -1):
+        for number in range(self.size() if stop is None else stop, 0, -1):
             entry = self.entry(number)
             if entry.latest_at < since:
                 break
@@ -211,7 +215,7 @@ class Ledger:
     def complete_until(self, sources: Collection[str], stop: int | None = None) -> dict[str, Timestamp]:
         """How far each of `sources` is complete, up to position `stop`. A source that never said is not in the answer."""
         found: dict[str, Timestamp] = {}
-        for number in range(self.head().number if stop is None else stop, 0, -1):
+        for number in range(self.size() if stop is None else stop, 0, -1):
             if len(found) == len(set(sources)):
                 break
             entry = self.entry(number)

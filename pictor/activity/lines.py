@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 
-from pictor.activity.schemas import Table, Whole
+from pictor.activity.schemas import Table, Text, Whole
 
 BLOCK_BYTES = 1 << 24  # read at a time; no line is longer
 
@@ -53,7 +53,7 @@ def blocks(opened: IO[bytes], progress: Progress, size: int) -> Iterator[tuple[i
             return
 
 
-def lines_of(number: int, block: bytes) -> tuple[pa.Array, Numbers, Broken]:
+def _lines(number: int, block: bytes) -> tuple[pa.Array, Numbers, Broken]:
     """The lines of a block that are not empty, their numbers, and those that are not UTF-8."""
     data = np.frombuffer(block, dtype=np.uint8)
     ends = np.flatnonzero(data == ord("\n")).astype(np.int32) + 1
@@ -94,7 +94,12 @@ def header(line: bytes) -> list[str]:
     return names
 
 
-def csv_piece(names: list[str], lines: pa.Array, numbers: Numbers, broken: Broken) -> Piece:
+def csv_piece(table: Table, names: list[str], number: int, block: bytes) -> Piece:
+    """The rows in a block of CSV that begins with line `number`."""
+    lines, numbers, broken = _lines(number, block)
+    if len(lines) and not block.endswith(b"\n") and not _is_whole(table, names[-1], lines[-1].as_py().rpartition(",")[2]):
+        broken.append((int(numbers[-1]), "the line has no end: the file may be cut off here", lines[-1].as_py()))
+        lines, numbers = lines[:-1], numbers[:-1]
     quoted = pc.match_substring(lines, '"').to_numpy(zero_copy_only=False) if len(lines) else np.zeros(0, dtype=bool)
     plain = lines.filter(pa.array(~quoted))
     fields = pc.split_pattern(plain, ",")
@@ -119,6 +124,14 @@ def csv_piece(names: list[str], lines: pa.Array, numbers: Numbers, broken: Broke
     return Piece(pa.RecordBatch.from_arrays(columns, names=names), kept, kept_lines, broken)
 
 
+def _is_whole(table: Table, name: str, field: str) -> bool:
+    """Whether the last field of a file cannot be the begin of a longer one. A number with digits missing would be taken for another."""
+    kind = table.columns.get(name)
+    if isinstance(kind, Whole):
+        return len(field.lstrip("-")) >= len(str(kind.high))
+    return field.endswith('"') if isinstance(kind, Text) else True
+
+
 def _quoted(names: list[str], lines: list[str], numbers: list[int], broken: Broken) -> tuple[list[list[str]], list[int], list[str]]:
     """The fields of lines that hold a quote; those that do not parse go to `broken`."""
     rows, at, texts = [], [], []
@@ -137,7 +150,9 @@ def _quoted(names: list[str], lines: list[str], numbers: list[int], broken: Brok
     return rows, at, texts
 
 
-def ndjson_piece(table: Table, lines: pa.Array, numbers: Numbers, broken: Broken) -> Piece:
+def ndjson_piece(table: Table, number: int, block: bytes) -> Piece:
+    """The rows in a block of NDJSON that begins with line `number`."""
+    lines, numbers, broken = _lines(number, block)
     if len(lines) == 0:
         return Piece(
             pa.RecordBatch.from_arrays([pa.array([], one.type) for one in table.schema], names=list(table.columns)), numbers, lines, broken
