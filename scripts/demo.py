@@ -54,9 +54,11 @@ def address(name: str) -> Address:
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True, help="Made anew.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True, help="Emptied first.")
 def cli(out: Path) -> None:
     """Deploy on a local chain, issue passes, post a report signed 3 of 5, and print what any wallet can now read."""
+    if out.exists() and any(out.iterdir()) and not (out / "standings.csv").exists():
+        raise click.ClickException(f"{out} holds something else than a demo's output")
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
 

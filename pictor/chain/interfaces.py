@@ -52,19 +52,19 @@ class Interface:
     abi: tuple[Mapping[str, Any], ...]
 
     def function(self, name: str) -> Mapping[str, Any]:
-        """The function of that name or signature. Raises KeyError unless there is exactly one."""
-        found = [entry for entry in self._of_type("function") if name in (entry["name"], abi_to_signature(entry))]  # type: ignore[arg-type]
-        if len(found) != 1:
-            raise KeyError(f"{self.name} has {len(found) or 'no'} function{'s' * (len(found) > 1)} {name}")
-        return found[0]
+        """The function of that name or signature. Raises KeyError if there is none, or more than one."""
+        if name not in self._by_name:
+            named = [signature for signature in self._by_signature if signature.startswith(f"{name}(")]
+            raise KeyError(f"{self.name} has {' and '.join(named)}" if named else f"{self.name} has no function {name}")
+        return self._by_name[name]
 
     def functions(self) -> list[str]:
         """The signatures of all functions."""
-        return [abi_to_signature(entry) for entry in self._of_type("function")]  # type: ignore[arg-type]
+        return list(self._by_signature)
 
     def writers(self) -> list[str]:
         """The signatures of the functions that can change something."""
-        return [abi_to_signature(e) for e in self._of_type("function") if e["stateMutability"] not in ("view", "pure")]  # type: ignore[arg-type]
+        return [signature for signature, entry in self._by_signature.items() if entry["stateMutability"] not in ("view", "pure")]
 
     def selector(self, name: str) -> bytes:
         """The 4 bytes that name a function."""
@@ -114,6 +114,17 @@ class Interface:
     def errors(self) -> dict[bytes, Mapping[str, Any]]:
         """The custom errors by selector."""
         return {function_abi_to_4byte_selector(entry): entry for entry in self._of_type("error")}  # type: ignore[arg-type]
+
+    @cached_property
+    def _by_signature(self) -> dict[str, Mapping[str, Any]]:
+        return {abi_to_signature(entry): entry for entry in self._of_type("function")}  # type: ignore[arg-type]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Mapping[str, Any]]:
+        """By signature, and by name where only one has it."""
+        names = [entry["name"] for entry in self._by_signature.values()]
+        unique = {entry["name"]: entry for entry in self._by_signature.values() if names.count(entry["name"]) == 1}
+        return self._by_signature | unique
 
     @cached_property
     def _events(self) -> dict[bytes, Mapping[str, Any]]:

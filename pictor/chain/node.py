@@ -45,6 +45,8 @@ class Chain:
         self.web3 = Web3(provider)
         # Chains with proof of authority put more than 32 bytes into a field that web3 would refuse; elsewhere this changes nothing.
         self.web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+        # It would ask for the chain's id before every call, which is asked once here.
+        self.web3.middleware_onion.remove("validation")
         try:
             self.id = self.web3.eth.chain_id
         except NODE_FAILURES as error:

@@ -107,15 +107,14 @@ def _members(powers: Powers, config: DeployConfig, deployer: Address) -> Iterato
 
 
 def _functions(contracts: Contracts) -> Iterator[Finding]:
-    """Every function of every contract needs the role that it should: ADMIN's, unless it is the governor's or the guardian's."""
+    """Every restricted function needs the role that it should. That no other has one, the history of Powers tells."""
     powers = contracts.powers
     for name, gateway in contracts.by_name().items():
         if name in FUNCTION_POWERS:
-            needed = {function: power for power, functions in FUNCTION_POWERS[name].items() for function in functions}
-            for function in interface(name).writers():
-                power = needed.get(function.split("(")[0], Power.ADMIN)
-                selector = interface(name).selector(function)
-                yield f"the role of {name}.{function}", int(power), powers.function_role(gateway.address, selector)
+            for power, functions in FUNCTION_POWERS[name].items():
+                for function in functions:
+                    selector = interface(name).selector(function)
+                    yield f"the role of {name}.{function}", int(power), powers.function_role(gateway.address, selector)
             yield f"the authority of {name}", powers.address, Address(gateway.read("authority"))
         yield f"{name} closed by Powers", False, powers.read("isTargetClosed", gateway.address)
         yield f"the ADMIN delay of {name}", 0, powers.read("getTargetAdminDelay", gateway.address)

@@ -8,6 +8,7 @@ begun ──▶ rehearsed ──▶ each step: signed ──▶ written down ─
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from pictor.chain.sending import Fees, Signed, Signer
 from pictor.units import Address, to_checksum
 
 PLENTY = 10**30  # wei, for the rehearsal: what the real account lacks is found out by the sum
+LARGEST_GAS = 1 << 24  # what a transaction may have where EIP-7825 is in force
 PATIENCE = 30  # seconds between two looks at whether a transaction's fees have become too low
 SETTLING = 10  # seconds in which a node may be late to show a transaction whose nonce it counts already
 
@@ -100,6 +102,8 @@ class Deployer:
             raise DeploymentError(f"{path} is not of this chain (a local one that was restarted?): {error}; move it away") from error
         if deployment.configuration != self.configuration:
             raise DeploymentError(f"{path} is a deployment with another configuration: move it away to deploy anew beside it")
+        with suppress(DeploymentError):  # of something else, which is then none of ours
+            self._journal().close()
         return deployment
 
     def rehearse(self) -> Rehearsal:
@@ -254,13 +258,14 @@ def _fingerprint(config: DeployConfig, deployer: Address, artifacts: Artifacts, 
 
 def _send_unsigned(chain: Chain, sender: Address, call: Call) -> TxReceipt:
     """Sends a call on a fork, in the name of anybody."""
-    gas = sending.estimate(chain, sender, call)
-    fields: dict[str, Any] = {"from": to_checksum(sender), "data": f"0x{call.data.hex()}", "gas": hex(gas)}
+    most = chain.web3.eth.get_block("latest")["gasLimit"]
+    fields: dict[str, Any] = {"from": to_checksum(sender), "data": f"0x{call.data.hex()}", "gas": hex(min(most, LARGEST_GAS))}
     if call.to is not None:
         fields["to"] = to_checksum(call.to)
     transaction = _set(chain, "eth_sendTransaction", fields)
-    receipt = chain.web3.eth.wait_for_transaction_receipt(transaction, timeout=60)
+    receipt = chain.web3.eth.wait_for_transaction_receipt(transaction, timeout=60, poll_latency=0.01)
     if receipt["status"] != 1:
+        sending.estimate(chain, sender, call)  # raises, with the contract's reason
         raise RevertedError(call.what, "in the rehearsal")
     return receipt
 
