@@ -1,13 +1,18 @@
 """Sanity bounds: what no report goes out with until an operator has looked. Oracle and attestors apply the same ones."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from pictor.chain.contracts import ScoreRegistry
+from pictor.epoch.manifest import ArchiveError
+from pictor.epoch.standings import Leaves, leaves_of
+from pictor.oracle.compute import Computation
+from pictor.oracle.mailbox import Mailbox
+from pictor.oracle.past import archive_of, last_report
+from pictor.oracle.proposal import Release
+from pictor.oracle.view import View
 from pictor.policy import OracleRules
-from pictor.units import BPS, Role
+from pictor.units import BPS, Role, epoch_end
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,12 @@ class Sizes:
     greatest: int
 
 
-def sizes(standings: pa.Table) -> dict[Role, Sizes]:
-    """The sizes of each role in standings (`role`, `score`)."""
-    found = {}
-    for role in Role:
-        scores = standings.filter(pc.equal(standings["role"], int(role)))["score"]
-        # Python's integers: a sum of int64 may pass int64.
-        values = scores.to_pylist()
-        found[role] = Sizes(len(values), sum(values), max(values, default=0))
-    return found
+def sizes(leaves: Leaves) -> dict[Role, Sizes]:
+    """The sizes of each role in a report."""
+    parts = {Role.CREATOR: leaves.scores[: leaves.creators], Role.WORKER: leaves.scores[leaves.creators :]}
+    # Python's integers: a sum of int64 may pass int64.
+    values = {role: part.tolist() for role, part in parts.items()}
+    return {role: Sizes(len(scores), sum(scores), max(scores, default=0)) for role, scores in values.items()}
 
 
 def breaches(
@@ -66,6 +68,30 @@ def breaches(
         if seconds > rules.max_source_silence:
             found.append(Breach(f"max_source_silence.{source}", f"silent for the last {seconds} s of the epoch"))
     return found
+
+
+def breaches_of(view: View, computation: Computation, registry: ScoreRegistry, mailbox: Mailbox, archives: str) -> list[Breach]:
+    """The bounds that an epoch is outside of, compared with the newest report that is not void."""
+    basis = computation.basis
+    policy = view.policies.at(basis.epoch)
+    end = epoch_end(basis.epoch, policy.epoch_length)
+    complete = view.ledger.complete_until(policy.sources, basis.cut.number)
+    silence = {source: end - complete.get(source, 0) for source in policy.sources}
+    now = sizes(leaves_of(computation.contents.standings)) if computation.contents else dict.fromkeys(Role, Sizes(0, 0, 0))
+    before, lost = None, []
+    if posted := last_report(registry, basis.epoch):
+        try:
+            with archive_of(posted, mailbox, archives) as archive:
+                before = sizes(archive.check())
+        except ArchiveError as error:
+            lost = [Breach("last_report", f"there is nothing to compare with: {error}")]
+    return lost + breaches(policy.oracle, now, before, silence)
+
+
+def unreleased(found: Iterable[Breach], releases: Iterable[Release]) -> list[Breach]:
+    """Those that no operator has let pass."""
+    released = {one.bound for one in releases if one.reason.strip()}
+    return [breach for breach in found if breach.bound not in released]
 
 
 def _jumps(before: int, now: int, most: int) -> bool:

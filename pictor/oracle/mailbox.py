@@ -21,8 +21,8 @@ from pictor.epoch.report import canonical_json, parse_json
 from pictor.oracle.proposal import Proposal, ProposalError
 
 FORMAT = "pictor-signatures-v1"
-MOST_PROPOSAL = 16 << 20  # bytes of a file; a larger one is nobody's
-MOST_SIGNATURES = 1 << 20
+MOST_PROPOSAL = 64 << 20  # bytes of a file, enough for a million accounts; a larger one is nobody's
+MOST_SIGNATURE = 4 << 10  # bytes for each message that is signed
 
 log = structlog.get_logger()
 
@@ -110,15 +110,15 @@ class Mailbox:
         found = []
         for file in self._storage.names(self._signatures(proposal.epoch)):
             name = f"{self._signatures(proposal.epoch)}/{file}"
-            contents = self._read(name, MOST_SIGNATURES)
+            contents = self._read(name, MOST_SIGNATURE * (2 + len(proposal.issuances)))
             if contents is None:
                 continue
             try:
                 signatures = Signatures.from_json(contents)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 log.warning("signatures ignored", file=self._storage.where(name), reason=str(error))
                 continue
-            if signatures.signer not in signers or signatures.proposal != proposal.hash():
+            if signatures.signer not in signers or signatures.proposal != proposal.hash:
                 log.warning("signatures ignored", file=self._storage.where(name), reason="of a stranger, or of another proposal")
                 continue
             found.append(signatures)

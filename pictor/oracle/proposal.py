@@ -4,16 +4,20 @@ A proposal is one JSON file in one form only, sealed by being created once. It n
 has the same ledger and sees the same chain computes the same; and it repeats nothing that the archive holds.
 """
 
+import re
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
 from pictor.activity.ledger import Position
-from pictor.epoch.messages import Domain, Issuance, MessageError
+from pictor.epoch.messages import MAX_UINT64, Domain, Issuance, MessageError
 from pictor.epoch.report import Block, StatementError, canonical_json, parse_json
+from pictor.oracle.compute import Basis
 from pictor.units import AddressError, Role, parse_address
 
 FORMAT = "pictor-proposal-v1"
+_NAME = re.compile(r"[0-9]{1,20}-[0-9a-f]{16}", re.ASCII)
 
 
 class ProposalError(ValueError):
@@ -32,22 +36,27 @@ class Release:
 class Proposal:
     """One epoch's proposal.
 
-    `published_at`: Unix seconds. `cut`, `holders`, `recharges`: what counts, as in an archive's report. `archive`: hash (32 bytes) and
-    name of the folder below the archives; None where there is no report, as long as nobody holds a pass. `tested_from`: eligibility was
-    tested at the end of each epoch from this to `epoch`. `issuances`: for those who met the conditions.
+    `basis`: what it was computed from. `published_at`: Unix seconds. `archive`: hash (32 bytes) and name of the folder below the
+    archives; None where there is no report, as long as there is nobody to score. `issuances`: for those who met the conditions.
     """
 
-    epoch: int
+    basis: Basis
     registry: Domain
     vip_pass: Domain
     published_at: int
-    cut: Position
-    holders: Block
-    recharges: tuple[Block, ...]
-    tested_from: int
     archive: tuple[bytes, str] | None
     issuances: tuple[Issuance, ...]
     releases: tuple[Release, ...]
+
+    @property
+    def epoch(self) -> int:
+        """Its epoch."""
+        return self.basis.epoch
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to sign: nobody is scored, and nobody has earned a pass."""
+        return self.archive is None and not self.issuances
 
     def to_json(self) -> bytes:
         """The file."""
@@ -59,16 +68,17 @@ class Proposal:
                 "registry": self.registry.contract,
                 "vipPass": self.vip_pass.contract,
                 "publishedAt": self.published_at,
-                "cut": str(self.cut),
-                "holders": _block(self.holders),
-                "recharges": [_block(block) for block in self.recharges],
-                "testedFrom": self.tested_from,
+                "cut": str(self.basis.cut),
+                "holders": _block(self.basis.holders),
+                "recharges": [_block(block) for block in self.basis.recharges],
+                "testedFrom": self.basis.tested_from,
                 "archive": self.archive and {"hash": f"0x{self.archive[0].hex()}", "name": self.archive[1]},
-                "issuances": [{"role": int(one.role), "accounts": list(one.accounts), "deadline": one.deadline} for one in self.issuances],
+                "issuances": [_issuance(one) for one in self.issuances],
                 "releases": [{"bound": one.bound, "reason": one.reason} for one in self.releases],
             }
         )
 
+    @cached_property
     def hash(self) -> bytes:
         """32 bytes that name this proposal and no other."""
         return sha256(self.to_json()).digest()
@@ -81,32 +91,33 @@ class Proposal:
             chain = fields["chainId"]
             number, head = fields["cut"].split(":")
             proposal = cls(
-                epoch=_whole(fields["epoch"]),
+                basis=Basis(
+                    epoch=_whole(fields["epoch"]),
+                    tested_from=_whole(fields["testedFrom"]),
+                    cut=Position(int(number), head),
+                    holders=_read_block(fields["holders"]),
+                    recharges=tuple(_read_block(block) for block in fields["recharges"]),
+                ),
                 registry=Domain(chain, parse_address(fields["registry"])),
                 vip_pass=Domain(chain, parse_address(fields["vipPass"])),
                 published_at=_whole(fields["publishedAt"]),
-                cut=Position(int(number), head),
-                holders=_read_block(fields["holders"]),
-                recharges=tuple(_read_block(block) for block in fields["recharges"]),
-                tested_from=_whole(fields["testedFrom"]),
-                archive=fields["archive"] and (_bytes32(fields["archive"]["hash"]), _name(fields["archive"]["name"])),
-                issuances=tuple(
-                    Issuance(Role(one["role"]), tuple(parse_address(account) for account in one["accounts"]), _whole(one["deadline"]))
-                    for one in fields["issuances"]
-                ),
+                archive=None if fields["archive"] is None else _read_archive(fields["archive"]),
+                issuances=tuple(_read_issuance(one) for one in fields["issuances"]),
                 releases=tuple(Release(str(one["bound"]), str(one["reason"])) for one in fields["releases"]),
             )
         except KeyError as error:
             raise ProposalError(f"{error.args[0]}: missing") from None
-        except (MessageError, StatementError, AddressError, ValueError, TypeError, AttributeError) as error:
+        except (MessageError, StatementError, AddressError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise ProposalError(str(error)) from None
         if proposal.to_json() != contents:
             raise ProposalError(f"not of format {FORMAT} in the form that it has")
+        if not 1 <= proposal.basis.tested_from <= proposal.epoch:
+            raise ProposalError(f"testedFrom: {proposal.basis.tested_from} is not in 1 to {proposal.epoch}")
         return proposal
 
 
 def _whole(value: Any) -> int:
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value <= MAX_UINT64:
         raise ProposalError(f"{value!r} is not a whole number")
     return value
 
@@ -118,11 +129,25 @@ def _bytes32(value: str) -> bytes:
     return data
 
 
+def _read_archive(fields: Any) -> tuple[bytes, str]:
+    return _bytes32(fields["hash"]), _name(fields["name"])
+
+
 def _name(value: str) -> str:
     """The name of a folder, which must not lead out of the archives'."""
-    if "/" in value or value.startswith("."):
+    if not _NAME.fullmatch(value):
         raise ProposalError(f"{value!r} is not the name of an archive")
     return value
+
+
+def _issuance(issuance: Issuance) -> str:
+    """One line of text: role, deadline, accounts. There may be a great many, and parsers of JSON do not like great many brackets."""
+    return " ".join((issuance.role.name.lower(), str(issuance.deadline), *issuance.accounts))
+
+
+def _read_issuance(text: str) -> Issuance:
+    role, deadline, *accounts = text.split(" ")
+    return Issuance(Role[role.upper()], tuple(parse_address(account) for account in accounts), int(deadline))
 
 
 def _block(block: Block) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pictor.chain.errors import ChainError
 from pictor.chain.node import Block, Chain
 from pictor.epoch.messages import Domain, Issuance, Report
 from pictor.policy import ChainRules, PolicyBook, parse_policies
-from pictor.units import Address, Epoch, Role, last_ended_epoch
+from pictor.units import Address, Epoch, Role, Timestamp, last_ended_epoch
 
 
 class ViewError(ChainError):
@@ -63,6 +63,10 @@ class View:
     def first_epoch(self) -> Epoch:
         """The first epoch that ends after the contracts were created."""
         return Epoch(last_ended_epoch(self.chain.block(self.deployment.first_block).timestamp, self.policies.epoch_length) + 1)
+
+    def now(self) -> Timestamp:
+        """The time, as the chain has it: the latest block's."""
+        return self.chain.block().timestamp
 
     def contracts(self, block: Block | None = None) -> Contracts:
         """The contracts at `block`, or at the latest."""
