@@ -90,8 +90,19 @@ def last_block_before(chain: Chain, moment: int, first: int) -> Block | None:
     if high.timestamp < moment or high.number < first:
         return None
     low = chain.block(first)
+    return None if low.timestamp >= moment else _between(chain, moment, low, high)
+
+
+def block_at(chain: Chain, moment: int, first: int) -> Block:
+    """The first block with a timestamp of `moment` or above, from block `first` on; the latest if there is none."""
+    low, high = chain.block(first), chain.block()
     if low.timestamp >= moment:
-        return None
+        return low
+    return chain.block(min(_between(chain, moment, low, high).number + 1, high.number))
+
+
+def _between(chain: Chain, moment: int, low: Block, high: Block) -> Block:
+    """The last block below `moment` from `low`, which is below, up to `high`, which is not."""
     while high.number - low.number > 1:
         middle = chain.block((low.number + high.number) // 2)
         if middle.timestamp < moment:

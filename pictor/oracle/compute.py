@@ -93,10 +93,12 @@ def compute(view: View, basis: Basis) -> Computation:
     return Computation(basis, earned, contents)
 
 
-def passes_of(view: View, block: Block) -> Passes:
-    """The passes at `block`, which is final."""
-    recent = view.chain.block("finalized")
-    return passes_at(view.contracts(recent).vip_pass, block, view.deployment.first_block, view.folder / "passes.parquet")
+def passes_of(view: View, block: Block | None = None) -> Passes:
+    """The passes at `block`, which is final, or at the latest."""
+    recent = view.chain.block("finalized" if block else "latest")
+    vip_pass = view.contracts(recent).vip_pass
+    file = view.folder / "passes.parquet"
+    return passes_at(vip_pass, block or recent, view.deployment.first_block, file, is_final=block is not None)
 
 
 def pushed(earned: pa.Table) -> pa.Table:

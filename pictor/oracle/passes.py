@@ -62,13 +62,13 @@ class Passes:
         return pa.table(columns)
 
 
-def passes_at(vip_pass: VIPPass, block: Block, first_block: int, file: Path | None = None) -> Passes:
+def passes_at(vip_pass: VIPPass, block: Block, first_block: int, file: Path, *, is_final: bool) -> Passes:
     """The passes at `block`, which is not after the block that `vip_pass` is pinned to; `first_block`: where the contract was created.
 
-    Goes on from what `file` knows, if that is of this contract and not of a later block or another history, and leaves the news there,
-    so with a file `block` has to be final. Raises PassesError unless the passes held at the pinned block are as many as the contract says.
+    Goes on from what `file` knows, if that is of this contract and not of a later block or another history, and leaves the news there if
+    `block` is final. Raises PassesError unless the passes held at the pinned block are as many as the contract says.
     """
-    known = _load(file, vip_pass, block) if file else None
+    known = _load(file, vip_pass, block)
     start = known.block.number + 1 if known else first_block
     events = vip_pass.events(start, "Transfer", "Revoked", "Reinstated") if start <= vip_pass.block.number else []
     times = _times(vip_pass, events)
@@ -76,7 +76,7 @@ def passes_at(vip_pass: VIPPass, block: Block, first_block: int, file: Path | No
     then = _after(before, (event for event in events if event.block <= block.number), times)
     _check(_after(then, (event for event in events if event.block > block.number), times), vip_pass, file)
     passes = Passes(block, then)
-    if file and not (known and known.block == block):
+    if is_final and not (known and known.block == block):
         _save(file, passes, vip_pass)
     return passes
 
@@ -85,13 +85,12 @@ def _held(table: pa.Table) -> pa.ChunkedArray:
     return pc.and_(pc.equal(table["state"], int(State.HELD)), pc.invert(table["revoked"]))
 
 
-def _check(table: pa.Table, vip_pass: VIPPass, file: Path | None) -> None:
+def _check(table: pa.Table, vip_pass: VIPPass, file: Path) -> None:
     """Raises PassesError unless as many passes are held as the contract says."""
     for role in Role:
         held = pc.sum(pc.and_(_held(table), pc.equal(table["role"], int(role)))).as_py() or 0
         if held != (members := vip_pass.members(role)):
-            if file:
-                file.unlink(missing_ok=True)  # what it knows may be what is wrong: the next look begins anew
+            file.unlink(missing_ok=True)  # what it knows may be what is wrong: the next look begins anew
             raise PassesError(
                 f"block {vip_pass.block.number}: the events lead to {held} passes of {role.name.lower()}s, the contract has {members}"
             )
