@@ -182,9 +182,9 @@ class Attestor:
         wanted = len(proposal.issuances) + (proposal.archive is not None)
         good = {
             digest
-            for left in self._mailbox.signatures(proposal, [self._signer.signer])
+            for left in self._mailbox.signatures(proposal, {signer for quorum in quorums for signer in quorum.signers})
             for digest, signature in left.by_digest.items()
-            if any(quorum.is_signed(left.signer, digest, signature) for quorum in quorums)
+            if left.signer == self._signer.signer and any(quorum.is_signed(left.signer, digest, signature) for quorum in quorums)
         }
         if len(good) < wanted:
             return False
