@@ -44,5 +44,5 @@ clean:
 # Resolve the newest versions that pyproject.toml allows.
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	  --extra dev pyproject.toml --output-file requirements.lock
+	  --extra dev --extra spark pyproject.toml --output-file requirements.lock
 	npm install --package-lock-only --no-audit --no-fund

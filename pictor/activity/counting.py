@@ -44,18 +44,19 @@ def connect() -> duckdb.DuckDBPyConnection:
     return con
 
 
-def read_log(con: duckdb.DuckDBPyConnection, table: str, batches: Sequence[tuple[int, Path]], start: int = 0, end: int | None = None) -> None:
+def read_log(
+    con: duckdb.DuckDBPyConnection, table: str, batches: Sequence[tuple[int, Path]], start: int = 0, end: int | None = None
+) -> None:
     """Make `table` the rows of `batches` (number, file) with `start ≤ at < end`, each row with its `batch`."""
     columns = ", ".join(f'"{name}"' for name in TABLES[table].columns)
     if batches:
         numbers = ", ".join(str(number) for number, _ in batches)
         files = quoted([str(path) for _, path in batches])
-        query = f"SELECT ([{numbers}]::BIGINT[])[(file_index + 1)::INTEGER] AS batch, file_row_number AS row, {columns} FROM read_parquet({files})"
+        batch = f"([{numbers}]::BIGINT[])[(file_index + 1)::INTEGER] AS batch"
+        query = f"SELECT {batch}, file_row_number AS row, {columns} FROM read_parquet({files})"
     else:
-        typed = ", ".join(
-            f'NULL::{"BIGINT" if name.type == "int64" else "VARCHAR"} AS "{name.name}"' for name in TABLES[table].schema
-        )
-        query = f"SELECT NULL::BIGINT AS batch, NULL::BIGINT AS row, {typed} LIMIT 0"
+        typed = ", ".join(f'NULL::{"BIGINT" if name.type == "int64" else "VARCHAR"} AS "{name.name}"' for name in TABLES[table].schema)
+        query = f"SELECT * FROM (SELECT NULL::BIGINT AS batch, NULL::BIGINT AS row, {typed} LIMIT 0)"
     within = ([f'"at" >= {start}'] if start else []) + ([f'"at" < {end}'] if end is not None else [])
     con.execute(f"CREATE OR REPLACE TEMP VIEW {table} AS {query}" + (f" WHERE {' AND '.join(within)}" if within else ""))
 
@@ -174,8 +175,8 @@ def count_minutes(con: duckdb.DuckDBPyConnection, each: bool = True) -> None:
 
 
 def place_minutes(con: duckdb.DuckDBPyConnection, since: int) -> None:
-    """`worker_days(moved, account, day, batch, hashpower, vram_mib, minutes, first, last, online_days)` from `online`, what
-    is counted already (`stored_days`) and the GPUs.
+    """`worker_days(moved, account, day, batch, hashpower, vram_mib, minutes, first, last, online_days)` from `online`,
+    `stored_days` and `known_gpus`.
 
     Each day goes to the GPU in force when it began, or else to the first one registered that day; with none on record, to hashpower and
     VRAM 0. `online_days` is 1 in the row that first says that the worker was online that day. A GPU that batches after `since` tell of
@@ -185,7 +186,8 @@ def place_minutes(con: duckdb.DuckDBPyConnection, since: int) -> None:
         CREATE OR REPLACE TEMP TABLE told_gpus AS
             SELECT 0::INTEGER AS moved, account, "at", ref, hashpower, vram_mib, greatest(batch, {since}) AS known FROM known_gpus
             UNION ALL
-            SELECT moved, root, "at", ref, hashpower, vram_mib, greatest(batch, {since}) FROM known_gpus JOIN members ON known_gpus.account = id;
+            SELECT moved, root, "at", ref, hashpower, vram_mib, greatest(batch, {since})
+            FROM known_gpus JOIN members ON known_gpus.account = id;
         CREATE OR REPLACE TEMP TABLE changed AS
             SELECT moved, account, min("at") // 86400 AS day FROM told_gpus WHERE known > {since} GROUP BY ALL;
         CREATE OR REPLACE TEMP TABLE old_days AS
@@ -222,11 +224,11 @@ def place_minutes(con: duckdb.DuckDBPyConnection, since: int) -> None:
         FROM (SELECT DISTINCT moved, account FROM online) ANTI JOIN known USING (moved, account);
         CREATE OR REPLACE TEMP TABLE worker_days AS
         WITH days AS (
-            SELECT o.*, (row_number() OVER (PARTITION BY moved, account, day ORDER BY batch) = 1 AND old.day IS NULL)::SMALLINT AS online_days,
-                true AS fresh
+            SELECT o.*, true AS fresh,
+                (row_number() OVER (PARTITION BY moved, account, day ORDER BY batch) = 1 AND old.day IS NULL)::SMALLINT AS online_days
             FROM online o LEFT JOIN old_days old USING (moved, account, day)
             UNION ALL
-            SELECT moved, account, old.day, {since}, minutes, "first", "last", 0, false
+            SELECT moved, account, old.day, {since}, minutes, "first", "last", false, 0
             FROM old_days old JOIN changed USING (moved, account) WHERE old.day >= changed.day
         ),
         placed AS (

@@ -21,6 +21,7 @@ from pictor.activity.schemas import Table
 Hashes = npt.NDArray[np.uint64]  # sorted
 
 NEW, KNOWN, CONFLICT, BAD = 0, 1, 2, 3
+SAME_TIME = "an earlier row that came with it has other contents under this ref, and stands"
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,10 @@ class Facts:
         if self.table.has_refs:
             hashes = self._hashes(self.db.from_arrow(rows.select(["ref"])))
             self._against_ledger(rows, hashes, status, reasons)
-            self._against_each_other(rows, hashes, status, reasons)
-        if self.table.name == "links":
-            self._follow_links(rows, status, reasons)
+            if self.table.name == "links":
+                self._follow_links(rows, status, reasons)
+            else:
+                self._against_each_other(rows, hashes, status, reasons)
         return Verdict(status, reasons)
 
     def holds(self, digest: str) -> bool:
@@ -131,23 +133,25 @@ class Facts:
         same = " AND ".join(f'"{name}" = first_value("{name}") {of_ref}' for name in self.table.columns)
         found = ours.project(f"number, {same} AS known, NULL AS places, row_number() {of_ref} AS nth").filter("nth > 1")
         for number, _ in _settle(found, status):
-            reasons[number] = "an earlier row that came with it has other contents under this ref, and stands"
+            reasons[number] = SAME_TIME
 
     def _follow_links(self, rows: pa.Table, status: npt.NDArray[np.int8], reasons: dict[int, str]) -> None:
-        """Refuse a second `to` for one `from`, and whatever would close a circle; the first in ledger order stands."""
+        """Row by row, as a link that does not stand takes nothing from those after it: neither its ref nor its account."""
         new = np.flatnonzero(status == NEW)
+        standing: dict[str, dict[str, Any]] = {}
         for number, row in zip(new.tolist(), rows.take(pa.array(new)).to_pylist(), strict=True):
             start, end = row["from"], row["to"]
-            reason = None
-            if self.links.get(start, end) != end:
-                reason = f"{start} is already linked to {self.links[start]}"
+            if row["ref"] in standing:
+                status[number] = KNOWN if standing[row["ref"]] == row else CONFLICT
+                reason = None if status[number] == KNOWN else SAME_TIME
+            elif self.links.get(start, end) != end:
+                status[number], reason = BAD, f"{start} is already linked to {self.links[start]}"
             elif start in self._chain(end):
-                reason = f"a circle: {start} would be linked to itself"
-            if reason:
-                status[number] = BAD
-                reasons[number] = reason
+                status[number], reason = BAD, f"a circle: {start} would be linked to itself"
             else:
-                self.links[start] = end
+                standing[row["ref"]], self.links[start], reason = row, end, None
+            if reason:
+                reasons[number] = reason
 
     def _chain(self, account: str) -> Iterable[str]:
         while account in self.links:

@@ -11,20 +11,28 @@ from pictor.activity import counting
 from pictor.activity.ledger import Entry, Ledger
 from pictor.activity.moves import Group
 from pictor.activity.rollup_files import Index, RollupFiles, quoted
-from pictor.units import DAY, HOUR, MINUTE, Address
+from pictor.units import DAY, HOUR, MINUTE, TIME_LIMIT, Address
 
 READ = ("heartbeats", "recharges", "spends", "frames", "gpus", "links")
 _FULL = (1 << 60) - 1  # the mask of an hour online
 _LAST_DAY = 1 << 30
 _MOST_SPANS = 50
-_SUMS = ", ".join(f"0::BIGINT AS {name}" for name in counting.SUMS)
+
+
+def _empty(**columns: str) -> str:
+    """A query without rows."""
+    return f"SELECT {', '.join(f'NULL::{kind} AS {name}' for name, kind in columns.items())} WHERE false"
+
+
+_TAGGED = {"moved": "INTEGER", "account": "INTEGER", "day": "INTEGER", "batch": "BIGINT"}
 _EMPTY = {  # what a series without a file holds
-    "accounts": "SELECT 0::INTEGER AS id, '' AS account WHERE false",
-    "minutes": "SELECT 0::INTEGER AS account, 0::INTEGER AS hour, 0::BIGINT AS batch, 0::BIGINT AS mask WHERE false",
-    "gpus": 'SELECT 0::INTEGER AS account, 0::BIGINT AS "at", \'\' AS ref, 0::BIGINT AS hashpower, 0::BIGINT AS vram_mib, 0::BIGINT AS batch WHERE false',
-    "account_days": f"SELECT 0::INTEGER AS moved, 0::INTEGER AS account, 0::INTEGER AS day, 0::BIGINT AS batch, {_SUMS} WHERE false",
-    "worker_days": "SELECT 0::INTEGER AS moved, 0::INTEGER AS account, 0::INTEGER AS day, 0::BIGINT AS batch, 0::INTEGER AS hashpower,"
-    ' 0::INTEGER AS vram_mib, 0::SMALLINT AS minutes, 0::SMALLINT AS "first", 0::SMALLINT AS "last", 0::SMALLINT AS online_days WHERE false',
+    "accounts": _empty(id="INTEGER", account="VARCHAR"),
+    "minutes": _empty(account="INTEGER", hour="INTEGER", batch="BIGINT", mask="BIGINT"),
+    "gpus": _empty(account="INTEGER", **{'"at"': "BIGINT"}, ref="VARCHAR", hashpower="BIGINT", vram_mib="BIGINT", batch="BIGINT"),
+    "account_days": _empty(**_TAGGED, **dict.fromkeys(counting.SUMS, "BIGINT")),
+    "worker_days": _empty(
+        **_TAGGED, hashpower="INTEGER", vram_mib="INTEGER", **dict.fromkeys(("minutes", '"first"', '"last"', "online_days"), "SMALLINT")
+    ),
 }
 
 
@@ -37,8 +45,8 @@ class Recharges(Protocol):
     def head(self, chain: int) -> int:
         """The last block that is read."""
 
-    def table(self, chain: int, first_block: int, last_block: int, since: int = 0) -> pa.Table:
-        """The recharges of these blocks (both included) with `at ≥ since`: the ledger's columns and `block`."""
+    def table(self, chain: int, first: int, last: int) -> pa.Table:
+        """The recharges of the blocks `first` to `last`, both included: the ledger's columns and `block`."""
 
 
 class Step:
@@ -108,24 +116,36 @@ class Step:
         for series in sorted({file.series for file in self.index.files if file.series.startswith("account_days")}):
             if series != "account_days":
                 self._read("frames", ())  # on a chain there are none
-            self.con.execute(f"CREATE OR REPLACE TEMP VIEW fresh_sums AS SELECT * EXCLUDE (moved) FROM ({self.stored(series)}) WHERE moved = 0")
+            each = f"SELECT * EXCLUDE (moved) FROM ({self.stored(series)}) WHERE moved = 0"
+            self.con.execute(f"CREATE OR REPLACE TEMP VIEW fresh_sums AS {each}")
             counting.count_accounts(self.con, each=False)
             self._add(series, "FROM account_days")
         return self.index
 
     def unfinished(
-        self, start: int, end: int, window_start: int, position: int, chains: Mapping[int, pa.Table], active: Mapping[int, Group]
+        self,
+        end: int,
+        window_start: int,
+        position: int,
+        blocks: Mapping[int, int],
+        recharges: Recharges | None,
+        active: Mapping[int, Group],
     ) -> tuple[pa.Table, pa.Table, pa.Table]:
-        """What there is in the last, unfinished day `[start, end)`, at a position: account days, worker days; and the worker days of the
-        window's unfinished days, the first and the last. `chains` are the recharges of that day, by chain."""
+        """What there is, at a position and these blocks, in the unfinished day that `end` cuts: account days, worker days; and the worker
+        days of the window's unfinished days, the first and the last."""
+        start = end - end % DAY
         self.members(active)
         for table in ("recharges", "spends", "frames"):
             recent = self.ledger.recent(table, start, position)
             counting.read_log(self.con, table, self._batches(recent), start, end)
         counting.hear(self.con)
         counting.add_up(self.con)
-        for rows in chains.values():
-            self._read_chain(rows, end)
+        for chain, block in blocks.items() if recharges else ():
+            assert recharges is not None
+            of_the_day = f"SELECT min(batch) FROM ({self.stored(f'account_days.{chain}', [(start // DAY, _LAST_DAY)])})"
+            if (first := self._values(of_the_day)[0]) is None or first > block:
+                continue
+            self._read_chain(recharges.table(chain, first, block), start, end)
             self.con.execute("CREATE OR REPLACE TEMP TABLE ledger_said AS FROM said")
             counting.add_up(self.con)
             self.con.execute("INSERT INTO said FROM ledger_said")
@@ -150,10 +170,10 @@ class Step:
         self.con.execute(f'DELETE FROM known_gpus WHERE batch > {position} OR "at" >= {end}')
         self.con.execute("UPDATE known_gpus SET batch = 1")
         counting.place_minutes(self.con, 0)
-        days = [self.con.execute(query).to_arrow_table() for query in (
-            f"FROM account_days WHERE day = {start // DAY}", f"FROM worker_days WHERE day = {start // DAY}", "FROM worker_days"
-        )]
-        return days[0], days[1], days[2]
+        of_the_day = f"WHERE day = {start // DAY}"
+        queries = (f"FROM account_days {of_the_day}", f"FROM worker_days {of_the_day}", "FROM worker_days")
+        account_days, worker_days, window_days = (self.con.sql(query).to_arrow_table() for query in queries)
+        return account_days, worker_days, window_days
 
     def number(self, names: Iterable[str]) -> list[int]:
         """The numbers of those of the accounts `names` that have one."""
@@ -194,14 +214,14 @@ class Step:
     def _batches(self, entries: Sequence[Entry]) -> list[tuple[int, Path]]:
         return [(entry.number, self.ledger.path(entry)) for entry in entries if entry.rows]
 
-    def _read_chain(self, rows: pa.Table, end: int | None = None) -> None:
-        """Make `recharges` these, tagged with their blocks, and the other tables empty."""
+    def _read_chain(self, rows: pa.Table, start: int = 0, end: int = TIME_LIMIT) -> None:
+        """Make `recharges` those of `rows` in `[start, end)`, tagged with their blocks, and the other tables empty."""
         for table in READ:
             self._read(table, ())
         self.con.register("chain_rows", rows)
-        until = f'WHERE "at" < {end}' if end is not None else ""
         self.con.execute(f"""
-            CREATE OR REPLACE TEMP VIEW recharges AS SELECT block AS batch, account, amount, kind, "at" FROM chain_rows {until}
+            CREATE OR REPLACE TEMP VIEW recharges AS
+            SELECT block AS batch, account, amount, kind, "at" FROM chain_rows WHERE "at" >= {start} AND "at" < {end}
         """)
 
     def _number_names(self, names: str, newcomers: bool = True) -> None:

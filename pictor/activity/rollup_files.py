@@ -21,7 +21,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-
 import duckdb
 
 FORMAT = 1
@@ -60,6 +59,11 @@ class Checkpoint:
     groups: int
     files: dict[str, str]
 
+    def tag(self, series: str) -> int:
+        """The last tag of a series that it knows: of a chain's series, a block."""
+        chain = series.partition(".")[2]
+        return self.blocks.get(chain, -1) if chain else self.position
+
 
 @dataclass(frozen=True)
 class Index:
@@ -84,7 +88,7 @@ class Index:
         return {file.name for file in self.files} | {name for checkpoint in self.checkpoints for name in checkpoint.files.values()}
 
 
-# What stands in the columns of a series: its tag, its time, and the order of its rows in a file.
+# The order of the rows in a file, so that what is not needed of it can be passed over.
 SORTED = {"minutes": ("hour", "account"), "worker_days": ("day", "account"), "account_days": ("day", "account"), "gpus": ("account",)}
 
 
@@ -104,7 +108,7 @@ class RollupFiles:
         except (ValueError, OSError) as error:
             raise RollupsError(f"{self.folder / INDEX}: {error}; delete {self.folder} to have the rollups built anew") from None
         if raw.get("format") != FORMAT:
-            raise RollupsError(f"{self.folder}: rollups of format {raw.get('format')}, not {FORMAT}; delete the folder to have them built anew")
+            raise RollupsError(f"{self.folder}: rollups of format {raw.get('format')}, not {FORMAT}; delete them to have them built anew")
         files = tuple(File(**one) for one in raw.pop("files"))
         checkpoints = tuple(Checkpoint(**one) for one in raw.pop("checkpoints"))
         groups = tuple((root, tuple(moved)) for root, moved in raw.pop("groups"))
@@ -150,7 +154,7 @@ class RollupFiles:
     def save(self, con: duckdb.DuckDBPyConnection, index: Index, series: str, query: str) -> tuple[Index, str]:
         """Write the rows of `query` to a new file, which counts once it is committed; the index with the next number, and the name."""
         name = f"{series}-{index.next_file:08d}.parquet"
-        con.execute(f"COPY ({query}) TO '{self.path(name)}' (FORMAT parquet, COMPRESSION zstd)")  # noqa: S608
+        con.execute(f"COPY ({query}) TO '{self.path(name)}' (FORMAT parquet, COMPRESSION zstd)")
         self._made.append(name)
         return replace(index, next_file=index.next_file + 1), name
 
@@ -163,17 +167,17 @@ class RollupFiles:
         files = [*index.series(series), file]
         while len(files) > 1 and files[-2].rows < 2 * files[-1].rows and files[-2].rows + files[-1].rows <= MERGED_ROWS:
             both = ", ".join(f"'{path}'" for path in self.paths(files[-2:]))
-            index, name = self.save(con, index, series, _in_order(series, f"SELECT * FROM read_parquet([{both}])"))  # noqa: S608
+            index, name = self.save(con, index, series, _in_order(series, f"SELECT * FROM read_parquet([{both}])"))
             files[-2:] = [self._described(con, series, name)]
         return replace(index, files=tuple(one for one in index.files if one.series != series) + tuple(files))
 
     def _described(self, con: duckdb.DuckDBPyConnection, series: str, name: str) -> File:
-        columns = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM '{self.path(name)}'").fetchall()}  # noqa: S608
+        columns = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM '{self.path(name)}'").fetchall()}
         tag = "batch" if "batch" in columns else "0"
         time_ = next((column for column in ("day", "hour") if column in columns), "0")
         moved = "moved" if "moved" in columns else "0"
         bounds = con.execute(
-            f"SELECT count(*), min({tag}), max({tag}), min({time_}), max({time_}), max({moved}) FROM '{self.path(name)}'"  # noqa: S608
+            f"SELECT count(*), min({tag}), max({tag}), min({time_}), max({time_}), max({moved}) FROM '{self.path(name)}'"
         ).fetchall()[0]
         return File(name, series, *bounds)
 
@@ -198,7 +202,7 @@ class RollupFiles:
 
 def _in_order(series: str, query: str) -> str:
     order = next((columns for start, columns in SORTED.items() if series.startswith(start)), ())
-    return f"SELECT * FROM ({query}) ORDER BY {', '.join(order)}" if order else query  # noqa: S608
+    return f"SELECT * FROM ({query}) ORDER BY {', '.join(order)}" if order else query
 
 
 def _sync(path: Path) -> None:
@@ -212,5 +216,3 @@ def _sync(path: Path) -> None:
 def quoted(paths: list[str]) -> str:
     """A list of paths as SQL reads it."""
     return "[" + ", ".join("'" + path.replace("'", "''") + "'" for path in paths) + "]"
-
-

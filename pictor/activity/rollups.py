@@ -22,8 +22,8 @@ import pyarrow as pa
 from pictor.activity import counting
 from pictor.activity.ledger import Entry, Ledger
 from pictor.activity.moves import Group, Link, groups
-from pictor.activity.rollup_files import Checkpoint, File, Index, RollupFiles, RollupsError, quoted
 from pictor.activity.rolling import Recharges, Step, numbered
+from pictor.activity.rollup_files import Checkpoint, File, Index, RollupFiles, RollupsError, quoted
 from pictor.units import DAY, Address
 
 __all__ = ["Counts", "Cut", "Recharges", "Rollups", "RollupsError", "Span"]
@@ -133,18 +133,16 @@ class Rollups:
         first = -(-(end - window) // DAY)  # the window's first whole day
         step = Step(self._ledger, self._files, index)
         files = {series: self._files.path(name) for series, name in checkpoint.files.items()} if checkpoint else {}
-        unfinished = (None, None, None)
+        unfinished: tuple[pa.Table | None, ...] = (None, None, None)
         if end % DAY:
-            assert self._recharges is not None or not cut.blocks
-            chains = {chain: self._recharges.table(chain, 0, block, day * DAY) for chain, block in cut.blocks.items()} if self._recharges else {}
-            unfinished = step.unfinished(day * DAY, end, end - window, cut.position, chains, active)
+            unfinished = step.unfinished(end, end - window, cut.position, cut.blocks, self._recharges, active)
         return Counts(
             accounts=tuple(self._files.paths(index.series("accounts"))),
             account_sums=files.get("account_sums"),
             gpu_minutes=files.get("gpu_minutes"),
             account_days=self._account_days(index, 0, day, cut, checkpoint),
             spending_days=self._account_days(index, spending_from // DAY, day, cut),
-            worker_days=self._spans(index, "worker_days", 0, day, cut.position, checkpoint and (checkpoint.position, checkpoint)),
+            worker_days=self._spans(index, "worker_days", 0, day, cut.position, checkpoint),
             window_days=self._spans(index, "worker_days", first, day, cut.position),
             unfinished_account_days=unfinished[0],
             unfinished_worker_days=unfinished[1],
@@ -177,8 +175,8 @@ class Rollups:
         files = self._files.paths(index.series("links"))
         if not files:
             return []
-        query = f"SELECT origin, target, \"at\", batch FROM read_parquet({quoted(files)}) WHERE batch <= {cut.position} ORDER BY batch, row"
-        links = counting.connect().execute(query).fetchall()
+        query = f'SELECT origin, target, "at", batch FROM read_parquet({quoted(files)}) WHERE batch <= {cut.position}'
+        links = counting.connect().execute(f"{query} ORDER BY batch, row").fetchall()
         return groups([Link(Address(origin), Address(target), at, batch) for origin, target, at, batch in links], end)
 
     def _unite(self, unknown: Sequence[Group]) -> Index:
@@ -189,23 +187,21 @@ class Rollups:
 
     def _account_days(self, index: Index, first: int, end: int, cut: Cut, checkpoint: Checkpoint | None = None) -> tuple[Span, ...]:
         """The account days of the ledger and of all chains that count."""
-        spans = list(self._spans(index, "account_days", first, end, cut.position, checkpoint and (checkpoint.position, checkpoint)))
+        spans = self._spans(index, "account_days", first, end, cut.position, checkpoint)
         for chain, block in cut.blocks.items():
-            known = checkpoint and (checkpoint.blocks.get(str(chain), -1), checkpoint)
-            spans += self._spans(index, f"account_days.{chain}", first, end, block, known)
-        return tuple(spans)
+            spans += self._spans(index, f"account_days.{chain}", first, end, block, checkpoint)
+        return spans
 
-    def _spans(
-        self, index: Index, series: str, first: int, end: int, tag: int, known: tuple[int, Checkpoint] | None = None
-    ) -> tuple[Span, ...]:
-        """The days `first` to `end` of a series; of those before the checkpoint in `known`, what it does not know (its tag comes with it)."""
-        if known:
-            last_tag, checkpoint = known
-            late = [file for file in index.series(series) if file.last_tag > last_tag or file.last_moved > checkpoint.groups]
-            before = self._span(late, first, min(end, checkpoint.day), tag, (last_tag, checkpoint.groups))
-            return tuple(span for span in (before, self._span(index.series(series), checkpoint.day, end, tag)) if span.files)
-        span = self._span(index.series(series), first, end, tag)
-        return (span,) if span.files else ()
+    def _spans(self, index: Index, series: str, first: int, end: int, tag: int, checkpoint: Checkpoint | None = None) -> tuple[Span, ...]:
+        """The days `first` to `end` of a series; of those before the checkpoint's, what it does not know."""
+        files = index.series(series)
+        if checkpoint:
+            after = (checkpoint.tag(series), checkpoint.groups)
+            late = [file for file in files if file.last_tag > after[0] or file.last_moved > after[1]]
+            spans = [self._span(late, first, checkpoint.day, tag, after), self._span(files, checkpoint.day, end, tag)]
+        else:
+            spans = [self._span(files, first, end, tag)]
+        return tuple(span for span in spans if span.files)
 
     def _span(self, files: Iterable[File], first: int, end: int, tag: int, after: tuple[int, int] | None = None) -> Span:
         touched = [file for file in files if file.first_time < end and file.last_time >= first and file.first_tag <= tag]
@@ -235,10 +231,8 @@ class Rollups:
         minutes = [f"FROM '{path}'" for path in (files.get("gpu_minutes"),) if path]
         columns = ", ".join(counting.SUMS)
         sums += [_rows(span, f"moved, account, {columns}") for span in self._account_days(index, 0, day, cut, best)]
-        minutes += [
-            _rows(span, "moved, account, hashpower, vram_mib, minutes")
-            for span in self._spans(index, "worker_days", 0, day, cut.position, best and (best.position, best))
-        ]
+        worker_days = self._spans(index, "worker_days", 0, day, cut.position, best)
+        minutes += [_rows(span, "moved, account, hashpower, vram_mib, minutes") for span in worker_days]
         totals = ", ".join(f"sum({name})::BIGINT AS {name}" for name in counting.SUMS)
         after, names = index, {}
         for series, parts, query in (

@@ -74,7 +74,9 @@ class Spark(Engine):
         return self._view(self._session.read.parquet(*paths))
 
     def rows(self, table: pa.Table) -> ir.Table:
-        return self._view(self._session.createDataFrame(table))
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        return self._view(self._session.createDataFrame(table, from_arrow_schema(table.schema)))
 
     def kept(self, expression: ir.Table) -> ir.Table:
         return expression

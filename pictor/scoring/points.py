@@ -4,7 +4,7 @@ import ibis
 import ibis.expr.types as ir
 
 from pictor.policy import GpuRules, Policy
-from pictor.scoring.exact import floor_div, not_below_zero
+from pictor.scoring.exact import floor_div, not_below_zero, one_if
 from pictor.units import BPS, DAY, HOUR, MICRO, MINUTE, Role
 
 CRITERIA = ("spending", "completed_jobs", "average_uptime", "job_completion", "gpu_performance", "pass")
@@ -25,7 +25,10 @@ def points(totals: ir.Table, policy: Policy) -> ir.Table:
         average_uptime=floor_div(totals.online_minutes * MICRO * worker.uptime_points, days * HOUR // MINUTE),
         job_completion=(totals.completed * worker.completed_points - totals.failed * worker.failed_penalty) * MICRO,
         gpu_performance=floor_div(totals.gpu_minutes * worker.gpu_points, 100 * HOUR // MINUTE),
-        **{"pass": (totals.role == int(Role.CREATOR)).ifelse(creator.pass_points * MICRO, worker.pass_points * MICRO).cast("int64")},
+        **{
+            "pass": one_if(totals.role == int(Role.CREATOR)) * creator.pass_points * MICRO
+            + one_if(totals.role == int(Role.WORKER)) * worker.pass_points * MICRO
+        },
     )
     sum_of_points = held.spending + held.completed_jobs + held.average_uptime + held.job_completion + held.gpu_performance + held["pass"]
     return held.select(held, score=not_below_zero(sum_of_points))
@@ -35,11 +38,11 @@ def ranked(scored: ir.Table, share: int) -> ir.Table:
     """Standings: per role by score descending, then earliest issue, then address; the first `share` basis points, rounded up, are
     prioritised."""
     order = [scored.score.desc(), scored.issued_at.asc(), scored.account.asc()]
-    rank = ibis.row_number().over(group_by=scored.role, order_by=order) + 1
-    members = scored.count().over(group_by=scored.role)
-    placed = scored.select(scored, rank=rank.cast("int64"), members=members.cast("int64"))
-    # rank ≤ ⌈members × share⌉
-    return placed.select(placed, prioritized=(placed["rank"] - 1) * BPS < placed.members * share)
+    above = ibis.row_number().over(group_by=scored.role, order_by=order).cast("int32")  # what an engine makes of it, made plain
+    placed = scored.select(
+        scored, rank=(above + 1).cast("int32"), above=above.cast("int64"), members=scored.count().over(group_by=scored.role)
+    )
+    return placed.select(placed, prioritized=placed.above * BPS < placed.members * share)  # rank ≤ ⌈members × share⌉
 
 
 def gpu_factor(gpus: ir.Table, rules: GpuRules) -> ir.IntegerColumn:

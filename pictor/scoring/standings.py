@@ -6,6 +6,7 @@ from functools import reduce
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.compute as pc
 from ibis import _
 
 from pictor.activity.rollups import Counts, Cut, Rollups
@@ -13,15 +14,13 @@ from pictor.policy import Policy
 from pictor.scoring import eligibility
 from pictor.scoring.activity import Activity, one_of, read
 from pictor.scoring.engine import Engine, engine
-from pictor.scoring.exact import total
+from pictor.scoring.exact import one_if, total
 from pictor.scoring.points import STANDINGS, gpu_factor, points, ranked
 from pictor.units import Role, epoch_end, month_start
 
 HOLDERS = pa.schema([("account", pa.string()), ("role", pa.int8()), ("issued_at", pa.int64())])
-CREATOR_TOTALS = ("recharged", "frames")
-WORKER_TOTALS = ("online_minutes", "completed", "failed", "gpu_minutes")
-TOTALS = (*CREATOR_TOTALS, *WORKER_TOTALS, "self_dealt")
-_TYPES = {"role": "int8", "rank": "int32", "prioritized": "boolean", "account": "string"}
+ROLE_TOTALS = {Role.CREATOR: ("recharged", "frames"), Role.WORKER: ("online_minutes", "completed", "failed", "gpu_minutes")}
+TOTALS = (*ROLE_TOTALS[Role.CREATOR], *ROLE_TOTALS[Role.WORKER], "self_dealt")
 
 
 class HoldersError(ValueError):
@@ -59,9 +58,9 @@ def score_epoch(
     cut = cut or rollups.cut
     counts = _counts(rollups, policy, end, cut)
     with engine(engine_name) as run:
-        activity = read(counts, run, policy.creator.spending_window)
+        activity = read(counts, policy, end, run)
         eligible = run.result(_eligible(activity, policy, end, run))
-        totals = run.result(_totals(activity, policy, scored(holders, policy, end, counts), run))
+        totals = _check_once(run.result(_totals(activity, policy, scored(holders, policy, end, counts), run)))
         standings = run.result(_standings(run.rows(totals), policy))
     return EpochScores(epoch, end, cut, eligible, standings, totals)
 
@@ -71,7 +70,7 @@ def eligible_members(rollups: Rollups, policy: Policy, epoch: int, cut: Cut | No
     end = epoch_end(epoch, policy.epoch_length)
     counts = _counts(rollups, policy, end, cut or rollups.cut)
     with engine(engine_name) as run:
-        return run.result(_eligible(read(counts, run, "lifetime"), policy, end, run))
+        return run.result(_eligible(read(counts, policy, end, run), policy, end, run))
 
 
 def points_and_ranks(totals: pa.Table, policy: Policy, engine_name: str = "duckdb") -> pa.Table:
@@ -87,23 +86,33 @@ def _counts(rollups: Rollups, policy: Policy, end: int, cut: Cut) -> Counts:
 def scored(holders: pa.Table, policy: Policy, end: int, counts: Counts) -> pa.Table:
     """The holders at `end`, less moved accounts and those that never become members. Raises HoldersError."""
     holders = holders.select(HOLDERS.names).cast(HOLDERS)
-    roles = ", ".join(str(int(role)) for role in Role)
-    left_out = sorted({*policy.not_members, *(account for group in counts.moves for account in group.moved)})
-    with engine("duckdb") as run:
-        rows = run.rows(holders)
-        if (bad := run.result(rows.filter(_.role.notin([int(role) for role in Role])).limit(1))).num_rows:
-            raise HoldersError(f"holder {bad['account'][0]}: role {bad['role'][0]} is none of {roles}")
-        twice = rows.group_by("account", "role").agg(times=_.count()).filter(_.times > 1).order_by("account").limit(1)
-        if (bad := run.result(twice)).num_rows:
-            raise HoldersError(f"holder {bad['account'][0]} with role {bad['role'][0]} is named more than once")
-        return run.result(rows.filter(_.issued_at < end).anti_join(run.rows(one_of(left_out)), "account"))
+    no_role = holders.filter(pc.invert(pc.is_in(holders["role"], pa.array([int(role) for role in Role], pa.int8()))))
+    if no_role.num_rows:
+        raise HoldersError(f"holder {no_role['account'][0]}: {no_role['role'][0]} is no role")
+    left_out = {*policy.not_members, *(account for group in counts.moves for account in group.moved)}
+    counted = pc.less(holders["issued_at"], end)
+    if left_out:
+        counted = pc.and_not(counted, pc.is_in(holders["account"], pa.array(sorted(left_out), pa.string())))
+    return holders.filter(counted)
+
+
+def _check_once(totals: pa.Table) -> pa.Table:
+    """`totals`, which are in order. Raises HoldersError for a pass that is named more than once."""
+    these, those = totals.slice(1), totals.slice(0, max(totals.num_rows - 1, 0))
+    same = pc.and_(pc.equal(these["account"], those["account"]), pc.equal(these["role"], those["role"]))
+    if pc.any(same).as_py():
+        twice = these.filter(same)
+        raise HoldersError(f"holder {twice['account'][0]}, role {twice['role'][0]}: named more than once")
+    return totals
 
 
 def _eligible(activity: Activity, policy: Policy, end: int, run: Engine) -> ir.Table:
     """Creators, then workers, but for the accounts that never become members. Moved accounts have no activity of their own any more."""
     passed = ibis.union(
         eligibility.creators(activity.lifetime, policy.creator).select(role=ibis.literal(int(Role.CREATOR), "int8"), id=_.account),
-        eligibility.workers(activity.uptime, end, policy.worker).select(role=ibis.literal(int(Role.WORKER), "int8"), id=_.account),
+        eligibility.workers(activity.online, activity.uptime, end, policy.worker).select(
+            role=ibis.literal(int(Role.WORKER), "int8"), id=_.account
+        ),
     )
     named = passed.join(activity.accounts, "id").select("role", "account")
     return named.anti_join(run.rows(one_of(policy.not_members)), "account").order_by("role", "account")
@@ -117,7 +126,7 @@ def _totals(activity: Activity, policy: Policy, holders: pa.Table, run: Engine) 
     parts = (
         activity.lifetime.select("account", "frames", "completed", "failed", "self_dealt"),
         activity.spending.select("account", "recharged"),
-        activity.uptime.group_by("account").agg(online_minutes=total(activity.uptime.minutes)),
+        activity.online.select("account", online_minutes=_.minutes),
         worked,
     )
 
@@ -126,18 +135,17 @@ def _totals(activity: Activity, policy: Policy, holders: pa.Table, run: Engine) 
         return table.left_join(renamed, table.id == renamed.part_account).drop("part_account")
 
     joined = reduce(with_part, parts, numbered)
-    creator = joined.role == int(Role.CREATOR)
-    counted = {name: joined[name].coalesce(0).cast("int64") for name in TOTALS}
+    counted = {name: joined[name].coalesce(0) for name in TOTALS}
+    own = {name: one_if(joined.role == int(role)) for role, names in ROLE_TOTALS.items() for name in names}
     return joined.select(
         "account",
-        role=joined.role.cast("int8"),
-        issued_at=joined.issued_at.cast("int64"),
-        **{name: creator.ifelse(counted[name], 0).cast("int64") for name in CREATOR_TOTALS},
-        **{name: creator.ifelse(0, counted[name]).cast("int64") for name in WORKER_TOTALS},
-        self_dealt=counted["self_dealt"],
+        "role",
+        "issued_at",
+        **{name: counted[name].cast("int64") * own[name] for name in own},
+        self_dealt=counted["self_dealt"].cast("int64"),
     ).order_by("role", "account")
 
 
 def _standings(totals: ir.Table, policy: Policy) -> ir.Table:
     standings = ranked(points(totals, policy), policy.priority_share)
-    return standings.select(**{name: standings[name].cast(_TYPES.get(name, "int64")) for name in STANDINGS}).order_by("role", "rank")
+    return standings.select(STANDINGS).order_by("role", "rank")

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pictor.activity.ledger import Ledger
+from pictor.activity.rollups import Cut, Rollups
 from tests import engine, reference
 from tests.engine import FORMS
-from tests.reference import Fate
-from tests.strategies import Case, cases
+from tests.reference import DAY, Delivery, Fact, Fate
+from tests.strategies import Case, cases, conflict_free
 
 forms = st.permutations(FORMS)
 
@@ -42,3 +43,44 @@ def test_what_stands_is_what_the_reference_lets_stand(case: Case, forms: list[st
         # A heartbeat that came twice may stand once or twice: it is the same minute.
         beats_found = {(row["worker"], row["at"]) for row in found["heartbeats"]}
         assert beats_found == {(row["worker"], row["at"]) for fate in fates for t, row in fate.taken if t == "heartbeats"}
+
+
+def stood(fates: list[Fate]) -> list[Fact]:
+    """All rows that stand, in ledger order."""
+    return [fact for fate in fates for fact in fate.taken]
+
+
+@given(case=cases(), in_between=st.booleans(), days_later=st.sampled_from((-31, -1, 0, 0, 1)))
+def test_values_are_the_reference_s_at_any_cut_and_epoch(case: Case, in_between: bool, days_later: int) -> None:
+    """Also after more has come in since the cut, whenever the rollups were brought up to date, and for epochs before and after."""
+    fates = reference.receive(case.deliveries, case.rules)
+    with TemporaryDirectory() as folder:
+        ledger = Ledger.open(Path(folder, "ledger"), create=True)
+        rollups = Rollups.open(ledger)
+        heads = [0]
+        for i, delivery in enumerate(case.deliveries):
+            engine.hand_in(ledger, delivery, case.rules, Path(folder, str(i)))
+            heads.append(ledger.head().number)
+            if in_between:
+                rollups.update()
+        rollups.update()
+        at_cut = engine.values(rollups, case.epoch, case.holders, case.rules, Cut(heads[case.cut]))
+        assert at_cut == reference.score(stood(fates[: case.cut]), case.epoch, case.holders, case.rules)
+        epoch = max(1, case.epoch + days_later * DAY // case.rules.epoch_length)
+        assert engine.values(rollups, epoch, case.holders, case.rules) == reference.score(stood(fates), epoch, case.holders, case.rules)
+
+
+@given(pair=conflict_free(), in_between=st.booleans())
+def test_neither_order_nor_portions_change_a_value(pair: tuple[Case, tuple[Delivery, ...]], in_between: bool) -> None:
+    """The reference takes the rows in one order and portion; the engine in others, and some of them twice."""
+    case, portions = pair
+    with TemporaryDirectory() as folder:
+        ledger = Ledger.open(Path(folder, "ledger"), create=True)
+        rollups = Rollups.open(ledger)
+        for i, portion in enumerate(portions):
+            engine.hand_in(ledger, portion, case.rules, Path(folder, str(i)), pieces=1 + i)
+            if in_between:
+                rollups.update()
+        rollups.update()
+        expected = reference.score(stood(reference.receive(case.deliveries, case.rules)), case.epoch, case.holders, case.rules)
+        assert engine.values(rollups, case.epoch, case.holders, case.rules) == expected

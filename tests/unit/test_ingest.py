@@ -497,6 +497,18 @@ def test_links_that_contradict_those_before_are_quarantined(
     assert sum(summary.tables["links"].quarantined for summary in summaries) == len(bad)
 
 
+def test_a_link_that_is_refused_takes_its_ref_from_nobody(ledger: Ledger, inbox: Path) -> None:
+    rows = [sample("links"), sample("links", ref="l-2", **{"to": BOB}), sample("links", ref="l-2", **{"from": DAVE, "to": BOB})]
+    assert feed(ledger, inbox, {"links": rows}).tables["links"] == Counts(taken=2, quarantined=1)
+    assert [row["from"] for row in contents(ledger, "links")] == [ALICE, DAVE]
+
+
+def test_links_with_one_ref_are_one_fact_or_a_conflict(ledger: Ledger, inbox: Path) -> None:
+    rows = [sample("links"), sample("links"), sample("links", **{"from": DAVE})]
+    assert feed(ledger, inbox, {"links": rows}).tables["links"] == Counts(taken=1, known=1, conflicts=1)
+    assert feed(ledger, inbox, {"links": rows}).tables["links"] == Counts(known=2, conflicts=1)
+
+
 def test_links_are_remembered_for_ever(ledger: Ledger, inbox: Path) -> None:
     feed(ledger, inbox, {"links": [sample("links")]})
     later = NOW + 400 * DAY
