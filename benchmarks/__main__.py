@@ -8,7 +8,7 @@ import sys
 
 from benchmarks.measure import Figure
 
-ROOMS = ("ingest", "scoring")
+ROOMS = ("ingest", "scoring", "tree")
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 from numpy.typing import NDArray
 
 NODE = 32  # bytes

@@ -10,6 +10,8 @@ from tests.contracts.support import START, World, deploy_world, freeze_clock, tr
 
 @pytest.fixture(scope="session")
 def world(project: Any, accounts: Sequence[Any]) -> World:
+    # All at once: taken one by one, Ape forgets to compile the second of two contracts that have changed.
+    project.load_contracts()
     freeze_clock()
     travel_to(START)
     return deploy_world(project, accounts)

@@ -208,7 +208,7 @@ class MerkleTree:
     leaves: Sequence[bytes]
 
     @cached_property
-    def nodes(self) -> list[bytes]:
+    def nodes(self) -> Sequence[bytes]:
         """The root first; the leaves last, in reverse."""
         nodes = [b""] * (len(self.leaves) - 1) + list(reversed(self.leaves))
         for i in reversed(range(len(self.leaves) - 1)):
@@ -316,12 +316,22 @@ def refused(method: Callable[..., Any], *args: Any, sender: Any = None, value: i
     return refused_raw(call)
 
 
+def refused_deployment(container: Any, *args: Any) -> Refusal:
+    """How the constructor of a contract reverts."""
+    code = container.contract_type.deployment_bytecode.bytecode
+    return refused_raw({"from": ZERO, "data": "0x" + code.removeprefix("0x") + bytes(container.constructor.encode_input(*args)).hex()})
+
+
 def refused_raw(call: Mapping[str, str]) -> Refusal:
     """The same for an `eth_call` object, whatever it is."""
     answer = chain.provider.web3.provider.make_request("eth_call", [call, "latest"])
     if "error" not in answer:
         raise AssertionError(f"did not revert, but returned {answer['result']}")
-    data = bytes.fromhex(answer["error"].get("data", "0x")[2:])
+    return decode_refusal(bytes.fromhex(answer["error"].get("data", "0x")[2:]))
+
+
+def decode_refusal(data: bytes) -> Refusal:
+    """The revert that `data` tells of."""
     if not data:
         return Refusal("", ())
     name, types = _errors()[data[:4]]
@@ -340,9 +350,13 @@ def _errors() -> dict[bytes, tuple[str, list[str]]]:
     return known
 
 
-def events(receipt: Any) -> list[tuple[Any, ...]]:
-    """The events of a transaction in their order, each as name and arguments in the order of the ABI."""
-    return [(log.event_name, *(log.event_arguments[part.name] for part in log.abi.inputs)) for log in receipt.events]
+def events(receipt: Any, source: Any = None) -> list[tuple[Any, ...]]:
+    """The events of a transaction in their order, each as name and arguments in the order of the ABI; of one contract if named."""
+    return [
+        (log.event_name, *(log.event_arguments[part.name] for part in log.abi.inputs))
+        for log in receipt.events
+        if source is None or log.contract_address == source.address
+    ]
 
 
 # --------------------------------------------------------------------------------------------------------------- world
@@ -469,10 +483,14 @@ class World:
         """Announce a call that has a delay, for the first moment that is allowed."""
         return self.powers.schedule(method.contract.address, method.encode_input(*args), 0, sender=sender or self.governor)
 
-    def govern(self, method: Any, *args: Any) -> Any:
-        """The governor announces a call, waits, and makes it."""
+    def announce(self, method: Any, *args: Any) -> None:
+        """The governor announces a call and waits until it may be made."""
         self.schedule(method, *args)
         travel(GOVERNOR_DELAY)
+
+    def govern(self, method: Any, *args: Any) -> Any:
+        """The governor announces a call, waits, and makes it."""
+        self.announce(method, *args)
         return method(*args, sender=self.governor)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -32,9 +33,11 @@ from pictor.epoch.manifest import (
 )
 from pictor.epoch.messages import Report
 from pictor.epoch.report import Statement, StatementError
-from pictor.epoch.standings import StandingsError, standing_of
+from pictor.epoch.standings import COUNTS, StandingsError, leaves_of, standing_of
 from pictor.epoch.tree import TreeError, proves
 from pictor.policy import PolicyError, parse_policies
+from pictor.scoring import points_and_ranks
+from pictor.scoring.standings import TOTALS
 from pictor.units import Address, Role
 from tests.unit.epochs import EPOCH, POLICY, contents, tables
 
@@ -101,6 +104,21 @@ def test_a_row_and_its_proof_are_found_without_reading_the_rest(tmp_path: Path) 
     assert archive.row("standings", Role.CREATOR, Address("0x" + "12" * 20)) is None
     other = next(row for row in rows if row["role"] == 2)
     assert archive.row("standings", Role.CREATOR, Address(other["account"])) is None
+
+
+def test_standings_are_derived_again_from_nothing_but_the_archive(tmp_path: Path) -> None:
+    policy = parse_policies(POLICY).at(EPOCH)
+    random = np.random.default_rng(3)
+    totals = tables(40, 60)["inputs"]
+    for name in COUNTS:
+        counts = pa.array(random.integers(-10 if name == "recharged" else 0, 50, len(totals)) * 10**5, pa.int64())
+        totals = totals.set_column(totals.schema.names.index(name), totals.schema.field(name), counts)
+    made = contents(inputs=totals, standings=points_and_ranks(totals, policy))
+    archive = Archive(Path(write_archive(made, tmp_path).url))
+    archive.check()
+    again = leaves_of(points_and_ranks(archive.table("inputs"), archive.policy))
+    assert again.tree().root == archive.report.root
+    assert set(TOTALS) == set(COUNTS)
 
 
 # Writing
@@ -413,7 +431,11 @@ def server(folder: Path) -> Iterator[str]:
             else:
                 super().do_GET()
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as http:
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *arguments: Any) -> None:
+            pass  # a reader that has seen enough hangs up
+
+    with Server(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as http:
         thread = threading.Thread(target=http.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{http.server_port}"
@@ -467,9 +489,10 @@ def test_no_more_is_fetched_than_the_manifest_says(server: str, folder: Path, tm
         file.truncate(500 << 20)
     copy = tmp_path / "copy"
     copy.mkdir()
-    monkeypatch.setattr(tempfile, "TemporaryDirectory", lambda **_: nullcontext(str(copy)))
-    with pytest.raises(OversizedFileError), open_archive(server):
-        pass
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "TemporaryDirectory", lambda **_: nullcontext(str(copy)))
+        with pytest.raises(OversizedFileError), open_archive(server):
+            pass
     assert (copy / "tree.bin").stat().st_size == len(CONTENTS.tree.nodes) + 1
 
 
