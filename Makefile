@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup test demo lint gas abi lock clean
+.PHONY: setup test demo lint gas bench abi deploy-tools lock clean
 .DEFAULT_GOAL := test
 
 setup: .venv/.ready
@@ -34,6 +34,10 @@ lint: setup
 gas: setup
 	python -m benchmarks.gas
 
+# The figures that README.md quotes, each beside its alternative. `python -m benchmarks ROOM` takes those of one room.
+bench: setup
+	python -m benchmarks
+
 # The contracts' interfaces as the Python library has them, from the compiled contracts.
 abi: setup
 	python tools/abi.py
@@ -41,8 +45,13 @@ abi: setup
 clean:
 	rm -rf .venv .build .cache node_modules
 
+# What only an operator needs, beside the rest: block explorers, Safe and KMS accounts.
+deploy-tools: setup
+	uv pip install --quiet --require-hashes -r requirements-deploy.lock
+
 # Resolve the newest versions that pyproject.toml allows.
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	  --extra dev --extra spark pyproject.toml --output-file requirements.lock
+	$(LOCK) --extra dev --extra spark pyproject.toml --output-file requirements.lock
+	$(LOCK) --extra deploy pyproject.toml --output-file requirements-deploy.lock
 	npm install --package-lock-only --no-audit --no-fund

@@ -10,12 +10,11 @@ from ape.api import AccountAPI
 from ape.cli import ConnectedProviderCommand
 from ape.exceptions import ApeException
 from ape.logging import logger
-from eth_utils.address import to_checksum_address
 
 from pictor.chain import FOLDER, NODE_FAILURES, Chain, ChainError
 from pictor.chain.artifacts import Artifact
 from pictor.chain.interfaces import Interface
-from pictor.units import Address, AddressError, UnitError, parse_address
+from pictor.units import Address, AddressError, UnitError, parse_address, to_checksum
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -82,7 +81,7 @@ class ApeSigner:
         fields = {("sender" if key == "from" else key): value for key, value in transaction.items()}
         signed = self._account.sign_transaction(networks.provider.network.ecosystem.create_transaction(**fields))
         if signed is None:
-            raise ChainError(f"{to_checksum_address(self._account.address)} did not sign")
+            raise ChainError(f"{to_checksum(self.address)} did not sign")
         return bytes(signed.serialize_transaction())
 
 

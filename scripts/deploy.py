@@ -11,6 +11,7 @@ from pictor.chain import Deployment
 from pictor.chain.deploy import DEPLOYED, Deployer, Rehearsal, ether, load_config
 from pictor.units import Address, to_checksum
 from scripts._ape import ApeSigner, ChainCommand, artifacts, connected_chain, deployments_option
+from scripts._publish import Publisher
 
 
 @click.command(cls=ChainCommand)
@@ -26,6 +27,7 @@ def cli(account: AccountAPI, config_file: Path, folder: Path, yes: bool, publish
     deployments/<chainId>.json is written.
     """
     config = load_config(config_file)
+    publisher = Publisher() if publish else None
     deployer = Deployer(connected_chain(), config, artifacts(DEPLOYED), Address(account.address.lower()), folder)
     deployment = deployer.recorded()
     if deployment:
@@ -38,8 +40,10 @@ def cli(account: AccountAPI, config_file: Path, folder: Path, yes: bool, publish
             return
         deployment = deployer.run(ApeSigner(account, unattended=True), rehearsal, _report)
         click.echo(f"Deployed and read back; on record in {Deployment.path(folder, config.chain_id)}.")
-    if publish:
-        raise SystemExit("later")
+    if publisher:
+        for name, contract in deployment.contracts.items():
+            publisher.publish(name, contract.address)
+            click.echo(f"Published {name}.")
 
 
 def _show(rehearsal: Rehearsal, account: AccountAPI) -> None:

@@ -33,7 +33,7 @@ def run(step, *command):
     print("set-up: " + step, flush=True)
     # Node trusts the system's certificates too, as pip and uv do: needed behind a proxy that inspects TLS.
     env = dict(os.environ, PATH=str(BIN) + os.pathsep + os.environ.get("PATH", os.defpath), NODE_OPTIONS="--use-system-ca")
-    env.update(VIRTUAL_ENV=str(VENV), UV_SYSTEM_CERTS="1", UV_NATIVE_TLS="1", UV_NO_PROGRESS="1")
+    env.update(VIRTUAL_ENV=str(VENV), UV_SYSTEM_CERTS="1", UV_NATIVE_TLS="1", UV_NO_PROGRESS="1", UV_COMPILE_BYTECODE="1")
     if subprocess.run([str(part) for part in command], cwd=str(ROOT), env=env).returncode != 0:
         fail(step + " failed; the lines above say why")
 

@@ -5,7 +5,7 @@ An action changes the model or raises the revert that the contract must answer w
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -42,6 +42,14 @@ class Refused(Exception):
 def require(holds: bool, error: str, *args: Any) -> None:
     if not holds:
         raise Refused(error, *args)
+
+
+def outcome(action: Callable[..., Any], *args: Any) -> Any:
+    """What `action` returns, or the revert that it raises."""
+    try:
+        return action(*args)
+    except Refused as refused:
+        return refused.refusal
 
 
 def is_valid(passId: int) -> bool:
@@ -205,12 +213,11 @@ class Posted:
     def proves_all(self, standings: Sequence[Standing], proof: Sequence[bytes], flags: Sequence[bool]) -> bool:
         require(len(proof) > 0 or len(standings) == self.members, "EmptyProof", self.epoch, self.members)
         require(len(standings) + len(proof) == len(flags) + 1, "MerkleProofInvalidMultiproof")
+        require(list(flags).count(False) == len(proof), "MerkleProofInvalidMultiproof")
         queue, siblings = [leaf_of(standing) for standing in standings], list(proof)
         for is_known in flags:
             node = queue.pop(0)
-            require(bool(is_known or siblings), "Panic", 0x32)
             queue.append(hash_pair(node, queue.pop(0) if is_known else siblings.pop(0)))
-        require(not siblings, "MerkleProofInvalidMultiproof")
         return queue == [self.report.root]
 
 
@@ -245,11 +252,16 @@ class RegistryModel(Switch):
     def challenge(self, epoch: int, a: Standing, proof_a: Sequence[bytes], b: Standing, proof_b: Sequence[bytes]) -> str:
         """The reason why the report is void from now on."""
         posted = self.report_of(epoch)
-        require(posted.proves(a, proof_a), "InvalidProof", epoch, a.passId)
-        require(posted.proves(b, proof_b), "InvalidProof", epoch, b.passId)
-        reason = self.falsehood(posted, a) if a == b else contradiction(a, b)
-        require(reason != "", "NoContradiction", epoch)
+        reason = self.verdict(posted, a, proof_a, b, proof_b)
         self._void(posted)
+        return reason
+
+    def verdict(self, posted: Posted, a: Standing, proof_a: Sequence[bytes], b: Standing, proof_b: Sequence[bytes]) -> str:
+        """Why the two cannot be true, without consequences; raises if they can, or are not in the report."""
+        require(posted.proves(a, proof_a), "InvalidProof", posted.epoch, a.passId)
+        require(posted.proves(b, proof_b), "InvalidProof", posted.epoch, b.passId)
+        reason = self.falsehood(posted, a) if a == b else contradiction(a, b)
+        require(reason != "", "NoContradiction", posted.epoch)
         return reason
 
     def sync(self, now: int, epoch: int, standings: Sequence[Standing], proof: Sequence[bytes], flags: Sequence[bool]) -> None:

@@ -26,7 +26,7 @@ class Call(NamedTuple):
 
     def result(self, data: str) -> Any:
         values = [_readable(kind, value) for kind, value in zip(self.outputs, decode(self.outputs, bytes.fromhex(data[2:])), strict=True)]
-        return values[0] if len(values) == 1 else tuple(values)
+        return (values[0] if len(values) == 1 else tuple(values)) if values else None
 
 
 def _readable(kind: str, value: Any) -> Any:
@@ -70,7 +70,7 @@ def ask_all(calls: Iterable[Call], sender: Any = None) -> list[Any]:
     calls = list(calls)
     source = account_of(sender) if sender is not None else ZERO
     requests = [("eth_call", [{"from": source, "to": call.to, "data": call.data, "gas": GAS}, "latest"]) for call in calls]
-    answers = chain.provider.web3.provider.make_batch_request(requests)
+    answers = chain.provider.web3.provider.make_batch_request(requests) if requests else []
     return [
         decode_refusal(bytes.fromhex(answer["error"].get("data", "0x")[2:])) if "error" in answer else call.result(answer["result"])
         for call, answer in zip(calls, answers, strict=True)

@@ -16,7 +16,7 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.contracts.model import ROLES, PassModel, Posted, Powers, Refused, RegistryModel
+from tests.contracts.model import ROLES, PassModel, Posted, Powers, Refused, RegistryModel, outcome
 from tests.contracts.raw import Call, Raw, ask, ask_all, rewound, send, travel_to, tries
 from tests.contracts.support import (
     ACTIVATION_DELAY,
@@ -581,14 +581,6 @@ class Life:
                 call = reg("isPrioritized((uint256,uint64,uint32),bytes32[])", standing, proof)
                 prioritized = outcome(registry.is_prioritized_by_proof, time, standing, proof)
                 yield ("isPrioritized", posted.epoch, standing), call, prioritized
-
-
-def outcome(action: Callable[..., Any], *args: Any) -> Any:
-    """What `action` returns, or the revert that it raises."""
-    try:
-        return action(*args)
-    except Refused as refused:
-        return refused.refusal
 
 
 def refuse(*_: Any) -> None:

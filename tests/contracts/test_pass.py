@@ -19,6 +19,7 @@ from tests.contracts.support import (
     Issuance,
     KeySigner,
     World,
+    art_of,
     digest_of,
     events,
     now,
@@ -26,7 +27,7 @@ from tests.contracts.support import (
     refusal,
     refused,
     refused_deployment,
-    rpc,
+    revise,
     stranger,
     travel,
     travel_to,
@@ -447,20 +448,6 @@ def test_given_a_wallet_that_never_had_one_it_can_be_issued_to_after_it_is_reins
 
 
 # ------------------------------------------------------------------------------------------------------- refresh, art
-
-# Answers every call with the first word of its storage: an art of which only the revision is asked.
-REVISION_ART = bytes.fromhex("5f545f5260205ff3")
-
-
-def art_of(revision: int) -> str:
-    art = stranger(0xA27)
-    rpc("anvil_setCode", art, "0x" + REVISION_ART.hex())
-    revise(revision)
-    return art
-
-
-def revise(revision: int) -> None:
-    rpc("anvil_setStorageAt", stranger(0xA27), "0x0", f"0x{revision:064x}")
 
 
 def test_set_art_tells_that_everything_looks_new(world: World) -> None:

@@ -3,13 +3,14 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
@@ -21,7 +22,9 @@ from pictor.chain.anvil import anvil
 from pictor.chain.artifacts import Artifacts
 from pictor.chain.deploy import DEPLOYED, Deployer, parse_config
 from pictor.epoch.messages import Domain, Issuance, Message, Report, join_signatures
-from pictor.units import DAY, Address, parse_address, to_checksum
+from pictor.epoch.standings import Leaves
+from pictor.epoch.tree import pass_words
+from pictor.units import DAY, MICRO, Address, Epoch, Role, last_ended_epoch, parse_address, to_checksum
 from scripts._ape import artifacts
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -143,9 +146,37 @@ class World:
         """Passes are issued."""
         self.send("carrier", self.contracts.vip_pass.issue(issuance, self.attested(issuance)))
 
-    def submit(self, report: Report) -> None:
-        """A report is posted."""
+    def give_passes(self, role: Role, *names: str) -> None:
+        """Somebody gets passes."""
+        accounts = tuple(sorted(address(name) for name in names))
+        self.issue(Issuance(role, accounts, self.chain.block().timestamp + DAY))
+
+    def submit(self, leaves: Leaves) -> Epoch:
+        """A report of the epoch that has just ended is posted."""
+        epoch = last_ended_epoch(self.chain.block().timestamp, DAY)
+        root = leaves.tree().root
+        report = Report(epoch, root, keccak(b"policy"), keccak(b"archive"), leaves.creators, len(leaves) - leaves.creators)
         self.send("carrier", self.contracts.registry.submit(report, self.attested(report)))
+        return epoch
+
+    def sync(self, epoch: int, leaves: Leaves, *numbers: int) -> None:
+        """Standings are copied into storage."""
+        proof = leaves.tree().multiproof(numbers)
+        standings = [leaves.standing(number) for number in proof.leaves]
+        self.send("carrier", self.contracts.registry.sync(epoch, standings, proof.proof, proof.flags))
+
+
+def leaves_of(creators: Sequence[tuple[str, int]], workers: Sequence[tuple[str, int]] = ()) -> Leaves:
+    """Standings by name and points, the best of each role first."""
+    rows = [
+        (role, name, points, rank)
+        for role, side in zip(Role, (creators, workers), strict=True)
+        for rank, (name, points) in enumerate(side, 1)
+    ]
+    accounts = np.array([list(bytes.fromhex(address(name)[2:])) for _, name, _, _ in rows], np.uint8)
+    words = pass_words(np.array([role for role, *_ in rows]), accounts)
+    scores, ranks = np.array([points * MICRO for _, _, points, _ in rows]), np.array([rank for *_, rank in rows], np.int32)
+    return Leaves(words, scores, ranks, len(creators))
 
 
 class Deadly(HTTPProvider):
@@ -228,6 +259,3 @@ def ape_environment(home: Path, more: Mapping[str, str] | None = None) -> dict[s
 def to_toml(values: Mapping[str, Any]) -> str:
     """A configuration file."""
     return "".join(f"{name} = {value!r}\n" for name, value in values.items())
-
-
-__all__ = [name for name in dir() if not name.startswith("_")]
