@@ -20,6 +20,7 @@ from eth_account.messages import SignableMessage
 
 from pictor.activity.ledger import Ledger, LedgerError
 from pictor.activity.mirror import mirror
+from pictor.activity.recharges import ChangedBlockError, RechargeLogError
 from pictor.activity.rollups import RollupsError
 from pictor.chain.errors import ChainError
 from pictor.chain.files import write_json
@@ -130,7 +131,7 @@ class Attestor:
                 if reasons:
                     return Verdict.REFUSED, reasons
                 self._sign(proposal, archive)
-        except (LedgerError, RollupsError, ArchiveError, BasisError, PassesError, GuardError) as error:
+        except (LedgerError, RollupsError, ArchiveError, BasisError, PassesError, GuardError, RechargeLogError, ChangedBlockError) as error:
             return Verdict.REFUSED, [str(error)]
         return Verdict.SIGNED, []
 

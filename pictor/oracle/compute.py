@@ -63,10 +63,11 @@ def compute(view: View, basis: Basis) -> Computation:
     policy = view.policies.at(basis.epoch)
     cut = Cut(basis.cut.number, {block.chain_id: block.number for block in basis.recharges})
     passes = passes_of(view, _same(view, basis.holders))
-    for rules in policy.chains:
-        for block in basis.recharges:
-            if block.chain_id == rules.chain_id and view.recharges is not None:
-                view.recharges.read(view.sources[block.chain_id], rules, _same(view, block))
+    for block in basis.recharges:
+        number = _same(view, block).number
+        for rules in policy.chains:
+            if rules.chain_id == block.chain_id:
+                view.recharges.sync(rules, view.sources[block.chain_id].web3, number)
     view.ledger.locate(str(basis.cut))
     view.rollups.update(cut)
     scores = score_epoch(view.rollups, policy, basis.epoch, passes.holders(), cut)

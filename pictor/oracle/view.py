@@ -4,28 +4,42 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Self
 
-from pictor.activity.ledger import Ledger
-from pictor.activity.rollups import Recharges, Rollups
+from pictor.activity.ledger import Ledger, LedgerError
+from pictor.activity.recharges import RechargeLog, RechargeLogError
+from pictor.activity.rollups import Rollups, RollupsError
+from pictor.activity.storage import StorageBusyError
+from pictor.activity.transfers import ProviderError
 from pictor.chain.contracts import Contracts
 from pictor.chain.deployments import Deployment
 from pictor.chain.errors import ChainError
-from pictor.chain.node import Block, Chain
+from pictor.chain.node import NODE_FAILURES, Block, Chain
+from pictor.epoch.manifest import ArchiveError
 from pictor.epoch.messages import Domain, Issuance, Report
-from pictor.policy import ChainRules, PolicyBook, parse_policies
+from pictor.policy import PolicyBook, PolicyError, parse_policies
+from pictor.scoring import EngineError, HoldersError
 from pictor.units import Address, Epoch, Role, Timestamp, last_ended_epoch
+
+# What can go wrong with what a party has: to be told in one line, and tried again.
+FAILURES = (
+    ChainError,
+    *NODE_FAILURES,
+    LedgerError,
+    RechargeLogError,
+    ProviderError,
+    RollupsError,
+    StorageBusyError,
+    EngineError,
+    HoldersError,
+    ArchiveError,
+    PolicyError,
+    OSError,
+)
 
 
 class ViewError(ChainError):
     """This party cannot take part: what it has does not belong together. The message says what."""
-
-
-class RechargeReader(Recharges, Protocol):
-    """A log of on-chain recharges that can be brought up to date."""
-
-    def read(self, chain: Chain, rules: ChainRules, last: Block) -> None:
-        """Reads all up to `last`, a final block. Raises ChainError."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +54,15 @@ class View:
     sources: Mapping[int, Chain]
     ledger: Ledger
     rollups: Rollups
-    recharges: RechargeReader | None
+    recharges: RechargeLog
     policy: str
     folder: Path
+
+    @classmethod
+    def open(cls, deployment: Deployment, chain: Chain, sources: Mapping[int, Chain], ledger: Ledger, policy: str, folder: Path) -> Self:
+        """The view of a party that keeps its rollups and its log of recharges in `folder`. Raises RollupsError."""
+        recharges = RechargeLog.open(folder / "recharges")
+        return cls(deployment, chain, sources, ledger, Rollups.open(ledger, folder / "rollups", recharges), recharges, policy, folder)
 
     @cached_property
     def policies(self) -> PolicyBook:

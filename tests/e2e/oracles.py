@@ -1,4 +1,4 @@
-"""A small network for the oracle's tests: a chain, a ledger with some members' activity, attestors and oracles that can be started at will."""
+"""A small network for the oracle's tests: chain, ledger with some members' activity, attestors and oracles to be started at will."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +10,9 @@ from eth_account.messages import SignableMessage
 from web3 import HTTPProvider
 
 from pictor.activity.ledger import Ledger
-from pictor.activity.rollups import Rollups
 from pictor.chain import Chain, Contracts, Deployment
 from pictor.chain.anvil import anvil
-from pictor.oracle.attest import Attestor, Held
+from pictor.oracle.attest import Attestor, Held, Verdict
 from pictor.oracle.cycle import Cycle, DirectSender
 from pictor.oracle.guard import Guard
 from pictor.oracle.mailbox import Mailbox
@@ -102,7 +101,7 @@ class Network:
         folder = self.folder / name
         ledger = ledger or self.ledger
         chain = Chain(provider or HTTPProvider(self.url))
-        return View(self.deployment, chain, {}, ledger, Rollups.open(ledger, folder / "rollups"), None, policy or self.policy, folder)
+        return View.open(self.deployment, chain, {}, ledger, policy or self.policy, folder)
 
     def mailbox(self, view: View) -> Mailbox:
         """The mailbox."""
@@ -121,6 +120,24 @@ class Network:
         seen = self.view(name, Ledger.open(folder / "ledger", create=True), **view)
         parts = (Guard(folder / "guard"), LocalMessageSigner(name), Held(folder / "held.json"), self.ledger)
         return Attestor(seen, self.mailbox(seen), self.archives, *parts)
+
+    def sign(self, *numbers: int) -> list[Verdict]:
+        """What attestors, new ones each time, do about the newest proposal."""
+        return [self.attestor(number).attend().verdict for number in numbers]
+
+    def with_members(self, *, oracle: str = "oracle") -> "Network":
+        """The same network after its first epoch: everybody in it has a pass."""
+        self.hear(activity(FIRST - 1), FIRST * DAY)
+        self.end_epoch(FIRST)
+        cycle = self.oracle(oracle)
+        cycle.run()
+        self.sign(0, 1, 2)
+        cycle.run()
+        return self
+
+    def transactions(self, name: str) -> int:
+        """How many transactions somebody has sent."""
+        return self.chain.nonce(address(name))
 
     def end_epoch(self, epoch: int, *, complete: bool = True) -> None:
         """Lets an epoch end, and its last block become final; the source says that it is complete."""
@@ -146,21 +163,19 @@ def activity(day: int, creators: list[Address] = CREATORS, workers: list[Address
             {"ref": f"{day}-s{i}", "account": account, "amount": 5_000 * 10**6, "kind": "paid", "job": "j", "at": at}
             for i, account in enumerate(creators)
         ],
-        "heartbeats": [
-            {"worker": account, "at": at + 60 * minute} for i, account in enumerate(workers) for minute in range(60 + 10 * i)
-        ],
+        "heartbeats": [{"worker": account, "at": at + 60 * minute} for i, account in enumerate(workers) for minute in range(60 + 10 * i)],
     }
 
 
 @contextmanager
-def network(folder: Path, policy_text: str | None = None, **config: Any) -> Iterator[Network]:
+def network(folder: Path, **config: Any) -> Iterator[Network]:
     """A network on a chain of its own, at noon of the day that the first epoch ends with; nobody has a pass yet."""
     with anvil("--chain-id", str(CHAIN_ID), "--timestamp", str(START + DAY // 2), "--slots-in-an-epoch", "1") as url:
         chain = Chain.connect(url)
         tell(chain, "anvil_setBlockTimestampInterval", 1)
         fund(chain, "deployer", "admin", "governor", "guardian", "oracle", "other oracle")
         deployment = deploy(chain, folder / "deployments", **config)
-        yield Network(url, chain, deployment, folder, policy_text or policy())
+        yield Network(url, chain, deployment, folder, policy())
 
 
 __all__ = [name for name in dir() if not name.startswith("_")]
