@@ -52,9 +52,7 @@ def party_options(command: Any) -> Any:
                 required=True,
                 help="A folder of this party's own, to be kept: guard, rollups, what was read from chains.",
             ),
-            click.option(
-                "--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False), default=DEFAULT_PATH, help="The rules."
-            ),
+            click.option("--policy", "policy_file", type=file, default=DEFAULT_PATH, help="The rules."),
             click.option(
                 "--source-network",
                 "source_networks",

@@ -1,4 +1,4 @@
-"""An oracle's cycle as a process of its own, which is killed (SIGKILL) at a step: `python -m tests.e2e.oracle_process FOLDER URL NAME STEP`.
+"""An oracle's cycle as a process of its own, killed (SIGKILL) at a step: `python -m tests.e2e.oracle_process FOLDER URL NAME STEP`.
 
 A step is whatever others can see: a request to the node, or a file that appears in mailbox or archives. The process is killed before every
 other, and after the rest. It prints the cycle's outcome and the number of steps if it comes to its end.
