@@ -131,11 +131,14 @@ class Backlog:
         """The issuances of a proposal that can still bring somebody a pass."""
         if proposal.epoch in self.finished:
             return []
-        return [
+        found = [
             self._attest(proposal, issuance)
             for issuance in proposal.issuances
             if any((issuance.role, account) in self._states for account in issuance.accounts)
         ]
+        if not found and proposal.epoch < self.epoch and self._is_attested(proposal):
+            self.finished.add(proposal.epoch)  # an epoch later, nothing of it can be undone any more
+        return found
 
     def _attest(self, proposal: Proposal, issuance: Issuance) -> Attested:
         digest = issuance.digest(self.view.vip_pass)
@@ -155,8 +158,6 @@ class Backlog:
         if not self._is_attested(proposal):
             return False
         left = self._open(proposal)
-        if not left:
-            self.finished.add(proposal.epoch)
         expires = self._now <= self._deadline(proposal.epoch) < self._now + RENEWAL and self._is_push(proposal)
         return not left or (all(one.signature for one in left) and not expires)
 

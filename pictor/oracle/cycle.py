@@ -43,6 +43,7 @@ log = structlog.get_logger()
 
 MOST_BATCH = 200  # passes in one transaction, some 6 million gas: it fits a block of any chain
 PASS_GAS = 40_000  # more than a pass takes
+CALL_GAS = 200_000  # more than a call takes beside, with the signatures of a large committee
 
 
 class Outcome(Enum):
@@ -208,7 +209,7 @@ class Cycle:
 
     def _batch(self, epoch: int, contracts: Contracts) -> int:
         """How many passes go into one issuance: they must fit a block, the day's limit and the gas budget."""
-        affordable = self._policy(epoch).oracle.gas_budget // PASS_GAS
+        affordable = (self._policy(epoch).oracle.gas_budget - CALL_GAS) // PASS_GAS
         return max(1, min(MOST_BATCH, contracts.vip_pass.issue_limit(), affordable))
 
     def _post(self, proposal: Proposal) -> _Step:
@@ -267,21 +268,22 @@ class Cycle:
         return (ended, left) if left else (Issuing.DONE, 0)
 
     def _carry(self, waiting: Sequence[Attested], backlog: Backlog, contracts: Contracts, epoch: Epoch) -> Issuing:
-        """Carries issuances until the first that must wait."""
+        """Carries issuances until the first that must wait. The first of an epoch need not, so that however small the budget, some go."""
         if waiting and contracts.vip_pass.paused():
             return Issuing.PAUSED
         if self._sender is None:
             return Issuing.WOULD_ISSUE
-        budget = self._policy(epoch).oracle.gas_budget - self._gas_spent(epoch, contracts) if waiting else 0
+        budget, spent = self._policy(epoch).oracle.gas_budget, self._gas_spent(epoch, contracts) if waiting else 0
         for one in waiting:
             if not backlog.unissued(one.issuance):
                 continue
             assert one.signature is not None
             call = contracts.vip_pass.issue(one.issuance, one.signature)
             try:
-                if estimate(self._view.chain, self._sender.address, call) > budget:
+                gas = estimate(self._view.chain, self._sender.address, call)
+                if spent + gas > budget and (spent or not budget):
                     return Issuing.BUDGET
-                budget -= self._sender.send(call)["gasUsed"]
+                spent += self._sender.send(call)["gasUsed"]
             except RevertedError as error:
                 if error.error == "IssueLimit":
                     return Issuing.LIMIT

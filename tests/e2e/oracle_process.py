@@ -1,10 +1,13 @@
-"""An oracle's cycle as a process of its own, killed (SIGKILL) at a step: `python -m tests.e2e.oracle_process FOLDER URL NAME STEP`.
+"""An oracle's cycles as processes of their own, each killed (SIGKILL) at a step: `python -m tests.e2e.oracle_process FOLDER URL NAME`.
 
-A step is whatever others can see: a request to the node, or a file that appears in mailbox or archives. The process is killed before every
-other, and after the rest. It prints the cycle's outcome and the number of steps if it comes to its end.
+Takes the number of the fatal step of each cycle from standard input, and prints the cycle's outcome, if it comes to its end, and how its
+process ended. A step is whatever others can see: a request to the node, or a file that appears in mailbox or archives. The process is
+killed before every other step, and after the rest.
 """
 
+import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +53,8 @@ class CountingProvider(HTTPProvider):
         return response
 
 
-def main(folder: Path, url: str, name: str, fatal: int) -> None:
-    """Runs one cycle."""
+def cycle(folder: Path, url: str, name: str, fatal: int) -> None:
+    """Runs one cycle, and prints what it came to."""
     steps = Steps(fatal)
     for method in ("create", "adopt"):
         original = getattr(LocalStorage, method)
@@ -65,8 +68,24 @@ def main(folder: Path, url: str, name: str, fatal: int) -> None:
     chain = Chain.connect(url)
     net = Network(url, chain, Deployment.load(folder / "deployments", CHAIN_ID), folder, policy())
     result = net.oracle(name, provider=CountingProvider(url, steps)).run()
-    print(result.outcome.name, result.passes_left, result.to_sync, steps.taken)
+    print(result.outcome.name, result.issuing.name, result.syncing.name, flush=True)
+
+
+def main(folder: Path, url: str, name: str) -> None:
+    """Runs cycles, each in a child that has all modules already and no threads yet."""
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                cycle(folder, url, name, int(line))
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
