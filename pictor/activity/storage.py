@@ -30,6 +30,10 @@ class Storage(ABC):
         """The contents of a file. Raises FileNotFoundError."""
 
     @abstractmethod
+    def size(self, name: str) -> int:
+        """The length of a file in bytes. Raises FileNotFoundError."""
+
+    @abstractmethod
     def exists(self, name: str) -> bool:
         """Whether the file is there."""
 
@@ -82,6 +86,9 @@ class LocalStorage(Storage):
 
     def read(self, name: str) -> bytes:
         return (self.folder / name).read_bytes()
+
+    def size(self, name: str) -> int:
+        return (self.folder / name).stat().st_size
 
     def exists(self, name: str) -> bool:
         return (self.folder / name).exists()
@@ -147,6 +154,9 @@ class RemoteStorage(Storage):
 
     def read(self, name: str) -> bytes:
         return bytes(self.fs.cat_file(self._at(name)))
+
+    def size(self, name: str) -> int:
+        return int(self.fs.size(self._at(name)))
 
     def exists(self, name: str) -> bool:
         return bool(self.fs.exists(self._at(name)))

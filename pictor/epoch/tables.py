@@ -11,6 +11,7 @@ from pictor.epoch.manifest import BadFileError, OversizedFileError
 from pictor.units import Address, Role
 
 GROUP_ROWS = 8_192
+_NOBODY = ((Role.WORKER, Role.CREATOR), ("", ""))
 ROW_BYTES = 256  # more than a row of any table takes uncompressed
 
 
@@ -40,6 +41,8 @@ class TableFile:
         """The least and the greatest role, and account, of a group."""
         if group.num_rows > GROUP_ROWS or group.total_byte_size > GROUP_ROWS * ROW_BYTES:
             raise OversizedFileError(f"{self._path}: group {number} has {group.num_rows} rows in {group.total_byte_size} bytes")
+        if not group.num_rows:
+            return _NOBODY  # of an empty table, which has one group or none
         roles, accounts = (group.column(self._file.schema_arrow.names.index(name)).statistics for name in ("role", "account"))
         if not (roles and roles.has_min_max and accounts and accounts.has_min_max):
             raise BadFileError(f"{self._path}: group {number} does not say which passes it spans")
