@@ -88,7 +88,8 @@ class ApeSigner:
 
 def artifacts(names: tuple[str, ...]) -> dict[str, Artifact]:
     """Compiled contracts by name."""
-    contracts = Project(ROOT).contracts
+    # All at once: asked for one by one, Ape compiles the first that has changed and takes the rest for compiled.
+    contracts = Project(ROOT).load_contracts()
     return {name: _artifact(contracts[name]) for name in names}
 
 
