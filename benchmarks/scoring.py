@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
@@ -108,7 +109,8 @@ def _history(folder: Path, members: int, days: int) -> Iterator[Figure]:
     for length in (31, days):
         make_rollups(folder / str(length), members, length)
         score(folder / str(length), members, EPOCH - 1)
-    seconds = medians({str(length): lambda length=length: score(folder / str(length), members, EPOCH) for length in (31, days)}, REPEATS)
+    runs = {str(length): partial(score, folder / str(length), members, EPOCH) for length in (31, days)}
+    seconds = medians(runs, REPEATS)
     ratio = seconds[str(days)] / seconds["31"]
     yield Figure(f"an epoch of {members:,} members after {days} days of history, as a multiple of 31", ratio, "", at_most=1.15)
 
