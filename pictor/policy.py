@@ -135,7 +135,7 @@ class WorkerRules:
 
     window: Annotated[int, _whole(DAY, 366 * DAY, DAY)]
     min_uptime: Annotated[int, _whole(0, 366 * DAY // MINUTE)]
-    max_offline: Annotated[int, _whole(0, 366 * DAY, MINUTE)]
+    max_offline: Annotated[int, _whole(DAY, 366 * DAY, MINUTE)]
     uptime_points: Points
     completed_points: Points
     failed_penalty: Points

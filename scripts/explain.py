@@ -82,9 +82,9 @@ def _standing(standing: Standing, policy: Policy) -> list[str]:
     said = {
         "spending": f"{_micro(counts['recharged'])} USDT of paid recharges, net of refunds"
         + (", this month" if policy.creator.spending_window == "month" else ""),
-        "completed_jobs": f"{counts['frames']:,} frames rendered successfully",
+        "completed_jobs": f"frames rendered successfully: {counts['frames']:,}",
         "average_uptime": f"{_hours(counts['online_minutes'])} h online in the last {days} days",
-        "job_completion": f"{counts['completed']:,} frames completed, {counts['failed']:,} jobs failed",
+        "job_completion": f"frames completed: {counts['completed']:,}, failed jobs: {counts['failed']:,}",
         "gpu_performance": f"{_micro(counts['gpu_minutes'] // 60)} h online, each times the GPU's factor",
         "pass": "held",
     }
@@ -93,7 +93,7 @@ def _standing(standing: Standing, policy: Policy) -> list[str]:
     lines += [f"  {name.replace('_', ' '):<16} {_micro(standing.points[name]):>16}  {said[name]}" for name in (*of_role, "pass")]
     lines.append(f"  {'score':<16} {_micro(standing.score):>16}")
     if counts["self_dealt"]:
-        lines.append(f"  {counts['self_dealt']:,} frames had it as creator and worker: they count for neither")
+        lines.append(f"  frames that it was creator and worker of, which count for neither: {counts['self_dealt']:,}")
     return lines
 
 

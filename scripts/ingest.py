@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pictor.policy import DEFAULT_PATH
+from pictor.policy import DEFAULT_PATH, PolicyError
+from pictor.units import UnitError
 
 if TYPE_CHECKING:
     from pictor.activity.ingest import Summary
@@ -58,7 +59,7 @@ def cli(
         raise click.UsageError("standard input needs --table")
     try:
         summary = _ingest(url, source, table_name, backfill, complete, policy_file, files)
-    except ValueError as error:  # a time or a policy that is not one
+    except (UnitError, PolicyError) as error:
         raise click.UsageError(str(error)) from None
     except LedgerError as error:
         failure = click.ClickException(str(error))

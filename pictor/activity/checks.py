@@ -67,8 +67,8 @@ def check(table: Table, rows: pa.RecordBatch, chain_refs: bool = False) -> tuple
             findings.add_all(f'column "{name}" is unknown')
     columns = []
     for name, kind in table.columns.items():
-        if findings.rows and len(findings.reasons) == findings.rows:
-            columns.append(pa.nulls(rows.num_rows, table.schema.field(name).type))  # nothing is left to check
+        if len(findings.reasons) == findings.rows:  # nothing is left to check
+            columns.append(pa.nulls(rows.num_rows, table.schema.field(name).type))
         else:
             columns.append(_column(name, kind, rows.column(name), findings, chain_refs))
     return pa.RecordBatch.from_arrays(columns, names=list(table.columns)), findings
@@ -77,9 +77,11 @@ def check(table: Table, rows: pa.RecordBatch, chain_refs: bool = False) -> tuple
 def _column(name: str, kind: Kind, column: pa.Array, findings: Findings, chain_refs: bool) -> pa.Array:
     if column.null_count:
         findings.add(_mask(pc.is_null(column)), column, lambda _: f"{name} is missing")
+    text = _as_text(column)
+    if text is not None:
+        column = text = _utf8(name, text, findings)
     if isinstance(kind, Whole):
         return _whole(name, kind, column, findings)
-    text = _as_text(column)
     if text is None:
         findings.add(_mask(pc.is_valid(column)), column, lambda value: f"{name}: {_short(value)} is not text")
         return pa.nulls(len(column), pa.string())
@@ -98,10 +100,21 @@ def _as_text(column: pa.Array) -> pa.Array | None:
     return column.cast(pa.dictionary(pa.int32(), pa.string()) if coded else pa.string())
 
 
+def _utf8(name: str, text: pa.Array, findings: Findings) -> pa.Array:
+    """`text` without what is not UTF-8: a file may hold that, and nothing else can look at it."""
+    try:
+        text.validate(full=True)
+    except pa.ArrowInvalid:
+        raw = text.cast(pa.binary())
+        bad = np.array([value is not None and not _decodes(value) for value in raw.to_pylist()])
+        findings.add(bad, raw, lambda value: f"{name}: {value!r} is not UTF-8")
+        return pc.if_else(pa.array(bad), None, raw).cast(pa.string())
+    return text
+
+
 def _whole(name: str, kind: Whole, column: pa.Array, findings: Findings) -> pa.Array:
-    text = _as_text(column)
-    if text is not None:
-        column = text.cast(pa.string())
+    if _as_text(column) is not None:
+        column = column.cast(pa.string())
         digits = pc.match_substring_regex(column, "^-?[0-9]+$")
         findings.add(_mask(pc.invert(digits)), column, lambda value: _no_value(name, value, "a whole number"))
         fits = pc.fill_null(pc.match_substring_regex(column, _INTEGER), False)
@@ -135,13 +148,6 @@ def _outside(name: str, kind: Whole, value: int) -> str:
 
 
 def _text(name: str, kind: Text, column: pa.Array, findings: Findings, chain_refs: bool) -> pa.Array:
-    try:
-        column.validate(full=True)
-    except pa.ArrowInvalid:  # not UTF-8 somewhere: nothing else can look at it
-        raw = column.cast(pa.binary())
-        bad = np.array([not _is_utf8(value) for value in raw.to_pylist()])
-        findings.add(bad, raw, lambda value: f"{name}: {value!r} is not UTF-8")
-        column = pc.if_else(pa.array(bad), None, raw).cast(pa.string())
     sizes = pc.min_max(pc.binary_length(column)).as_py()
     if sizes["min"] is not None and (sizes["min"] < 1 or sizes["max"] > TEXT_LIMIT):
         findings.add(_mask(pc.equal(pc.binary_length(column), 0)), column, lambda _: f"{name} is missing")
@@ -201,9 +207,9 @@ def _mask(answers: pa.Array) -> Mask:
     return np.asarray(pc.fill_null(answers, False).to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
-def _is_utf8(value: bytes | None) -> bool:
+def _decodes(value: bytes) -> bool:
     try:
-        (value or b"").decode()
+        value.decode()
     except UnicodeDecodeError:
         return False
     return True

@@ -242,7 +242,8 @@ class _Run:
             ("quarantine", self.quarantine, self.summary.quarantine),
         ):
             if records:
-                contents = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
+                # A half of a character, which no UTF-8 has, stays escaped.
+                contents = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode(errors="backslashreplace")
                 name = f"{folder}/{sha256(contents).hexdigest()}.ndjson"
                 if not self.ledger.storage.exists(name):
                     self.ledger.storage.create(name, contents)

@@ -164,7 +164,7 @@ def _text(source: Source, progress: Progress) -> Iterator[Piece]:
             return
         number, block = next(pieces, (1, b""))
         head, _, rest = block.removeprefix(b"\xef\xbb\xbf").partition(b"\n")
-        names = header(head)
+        names = header(source.table, head)
         yield csv_piece(source.table, names, 2, rest)
         for number, block in pieces:
             yield csv_piece(source.table, names, number, block)
@@ -172,7 +172,17 @@ def _text(source: Source, progress: Progress) -> Iterator[Piece]:
 
 def texts_of(rows: pa.RecordBatch) -> list[str]:
     """Rows as JSON text, for people to read: what a file without lines had in them."""
-    return [json.dumps(row, default=str, ensure_ascii=False) for row in rows.to_pylist()]
+    plain = [column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in rows.columns]
+    # As bytes: text in a file need not be UTF-8.
+    readable = [column.cast(pa.binary()) if pa.types.is_string(column.type) else column for column in plain]
+    return [
+        json.dumps(row, default=_readable, ensure_ascii=False)
+        for row in pa.RecordBatch.from_arrays(readable, names=rows.schema.names).to_pylist()
+    ]
+
+
+def _readable(value: object) -> str:
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
 
 
 def size_of(source: Source) -> int:

@@ -226,6 +226,36 @@ def test_a_broken_line_of_ndjson_costs_that_line(ledger: Ledger, inbox: Path, li
     assert aside(summary.quarantine)[0]["number"] == 2
 
 
+@pytest.mark.parametrize(
+    "text", [b"", b"\n", f"{BOB},{NOW}\n".encode(), f"{BOB},{NOW}\n{BOB},{NOW}\n".encode(), b"\xff,at\n", b'"worker,at\n']
+)
+def test_a_csv_without_column_names_is_named(ledger: Ledger, inbox: Path, text: bytes) -> None:
+    (inbox / "heartbeats.csv").write_bytes(text)
+    summary = take(ledger, inbox)
+    assert summary.tables["heartbeats"] == Counts()
+    assert "no first line with the names of its columns (worker, at)" in summary.left_out[0][1]
+
+
+@pytest.mark.parametrize("names", ["worker,at", "worker", "worker,at,region"])
+def test_a_csv_of_nothing_but_names_has_no_rows(ledger: Ledger, inbox: Path, names: str) -> None:
+    (inbox / "heartbeats.csv").write_text(f"{names}\n")
+    summary = take(ledger, inbox)
+    assert (summary.tables["heartbeats"], summary.left_out) == (Counts(), [])
+
+
+@pytest.mark.parametrize("table", ["gpus", "heartbeats"])
+def test_text_in_parquet_that_is_not_utf8_costs_its_row(ledger: Ledger, inbox: Path, table: str) -> None:
+    rows = [sample(table, **{"ref": f"g-{i}"} if table == "gpus" else {}) for i in range(3)]
+    name = "model" if table == "gpus" else "worker"
+    broken = pa.array([b"fine", b"\xff\xfe", b"good"] if table == "gpus" else [BOB.encode(), b"\xff" * 42, BOB.encode()])
+    plain = pa.Table.from_pylist(rows)
+    column = pa.Array.from_buffers(pa.string(), 3, broken.buffers())
+    pq.write_table(plain.set_column(plain.schema.get_field_index(name), name, column), inbox / f"{table}.parquet")
+    summary = take(ledger, inbox)
+    assert summary.tables[table] == Counts(taken=2, quarantined=1)
+    assert name in aside(summary.quarantine)[0]["reason"]
+
+
 def test_a_line_that_is_not_utf8_costs_that_line_of_csv(ledger: Ledger, inbox: Path) -> None:
     (inbox / "heartbeats.csv").write_bytes(f"worker,at\n{BOB},1\n".encode() + b"\xff,2\n" + f"{BOB},3\n".encode())
     assert take(ledger, inbox, backfill=True).tables["heartbeats"] == Counts(taken=2, quarantined=1)

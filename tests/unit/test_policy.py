@@ -83,6 +83,7 @@ def test_before_the_first_version_there_are_no_rules() -> None:
         ("^gpu_tiers = .*", "gpu_tiers = [5, 5]", "version[0].dispatch.gpu_tiers[1]", "5"),
         ("^window = 2_592_000", "window = 2_592_060", "version[0].worker.window", "multiple of 86400"),
         ("^min_uptime = 28_800", "min_uptime = 43_201", "version[0].worker.min_uptime", "43201"),
+        ("^max_offline = 259_200", "max_offline = 86_340", "version[0].worker.max_offline", "86340"),
         ("^from_epoch = 0", "from_epoch = 0\nepoch_length = 60", "version[0].epoch_length", "fixed"),
         (r"^\[version.gpu\]", "[version.gpus]", "version[0].gpus", "unknown key"),
         (r"^\[\[version\]\]", "[version]", "version", "[[version]]"),

@@ -299,7 +299,8 @@ class Chain:
         assert chain == 56
         return max(at for _, _, at in self.rows) // HOUR
 
-    def table(self, chain: int, first: int, last: int) -> pa.Table:  # noqa: ARG002
+    def table(self, chain: int, first: int, last: int) -> pa.Table:
+        assert chain == 56
         rows: Rows = [
             {"ref": f"56:{at}", "account": account, "amount": amount, "kind": "paid", "at": at, "block": at // HOUR}
             for account, amount, at in self.rows
