@@ -37,7 +37,8 @@ def make_rollups(folder: Path, members: int, days: int) -> None:
                 f"""
                 SELECT {key}, (250 + hash(i) % 4 * 250)::INTEGER AS hashpower, 24576::INTEGER AS vram_mib,
                     greatest(1, least(1440, 600 + hash(i, 1) % 900 + hash(i, {day}, 3) % 200 - 100))::SMALLINT AS minutes,
-                    (hash(i, {day}, 5) % 100)::SMALLINT AS "first", (1439 - hash(i, {day}, 6) % 100)::SMALLINT AS "last", 1::SMALLINT AS online_days
+                    (hash(i, {day}, 5) % 100)::SMALLINT AS "first", (1439 - hash(i, {day}, 6) % 100)::SMALLINT AS "last",
+                    1::SMALLINT AS online_days
                 FROM range({members // 2}) t(i) WHERE hash(i, {day}, 2) % 1000 >= hash(i, 7) % 250
             """,
             )

@@ -14,6 +14,7 @@ from ape.logging import logger
 from pictor.chain import FOLDER, NODE_FAILURES, Chain, ChainError
 from pictor.chain.artifacts import Artifact
 from pictor.chain.interfaces import Interface
+from pictor.chain.node import failure
 from pictor.units import Address, AddressError, UnitError, parse_address, to_checksum
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,13 +25,12 @@ class ChainCommand(ConnectedProviderCommand):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command."""
-        # Standard output is for answers, and Ape's remarks are none.
-        logger._logger.setLevel(max(logger._logger.level, logging.WARNING))
+        # Ape's remarks go to standard output, which is for answers.
+        logger._logger.setLevel(max(logger._logger.level, logging.ERROR))
         try:
             return super().invoke(ctx)
         except (ChainError, UnitError, ApeException, *NODE_FAILURES) as error:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise click.ClickException(lines[0]) from error
+            raise click.ClickException(failure(error)) from error
 
 
 class Account(click.ParamType):
@@ -63,13 +63,11 @@ def connected_chain() -> Chain:
 
 
 class ApeSigner:
-    """An account of Ape: a key file, a hardware wallet, a KMS."""
+    """An account of Ape: a key file, a hardware wallet, a KMS. A key file is unlocked once, when it has something to sign."""
 
-    def __init__(self, account: AccountAPI, unattended: bool = False) -> None:
-        """`unattended`: a key file is unlocked once, and then signs without asking for each transaction."""
+    def __init__(self, account: AccountAPI) -> None:
         self._account = account
-        if unattended and hasattr(account, "set_autosign"):
-            account.set_autosign(True)
+        self._unlocked = False
 
     @property
     def address(self) -> Address:
@@ -78,6 +76,9 @@ class ApeSigner:
 
     def sign(self, transaction: dict[str, Any]) -> bytes:
         """See Signer."""
+        if not self._unlocked and hasattr(self._account, "set_autosign"):
+            self._account.set_autosign(True)  # or it would ask for each transaction anew
+            self._unlocked = True
         fields = {("sender" if key == "from" else key): value for key, value in transaction.items()}
         signed = self._account.sign_transaction(networks.provider.network.ecosystem.create_transaction(**fields))
         if signed is None:
@@ -87,7 +88,8 @@ class ApeSigner:
 
 def artifacts(names: tuple[str, ...]) -> dict[str, Artifact]:
     """Compiled contracts by name."""
-    contracts = Project(ROOT).contracts
+    # All at once: asked for one by one, Ape compiles the first that has changed and takes the rest for compiled.
+    contracts = Project(ROOT).load_contracts()
     return {name: _artifact(contracts[name]) for name in names}
 
 

@@ -9,8 +9,6 @@ from pictor.chain import ChainError
 from pictor.units import Address, to_checksum
 from scripts._ape import ROOT
 
-EXTRA = ".venv/bin/uv pip install --no-build-isolation --editable '.[deploy]'"
-
 
 class Publisher:
     """The block explorer of the network that a command is connected to."""
@@ -21,7 +19,7 @@ class Publisher:
         try:
             self._verify: Any = import_module("ape_etherscan.verify")
         except ImportError:
-            raise ChainError(f"publishing needs the extra `deploy`; install it with {EXTRA}") from None
+            raise ChainError("publishing needs the extra `deploy`: run `make deploy-tools` first") from None
         if network.explorer is None:
             raise ChainError(f"Ape knows no block explorer of {network.ecosystem.name}:{network.name}, so nothing can be published there")
         self._explorer: Any = network.explorer
@@ -40,5 +38,5 @@ class Publisher:
         """What the compiler was given. The plugin's own method leaves out the sources that lie in node_modules."""
         [standard_input] = verifier.compiler_api.get_standard_input_json([verifier.source_path], project=self._project).values()
         # A whole compilation has all remappings, used or not, and their list goes into the hash at the end of the code.
-        standard_input["settings"]["remappings"] = sorted(self._project.config.solidity.import_remapping)
+        standard_input["settings"]["remappings"] = sorted(map(str, self._project.config.solidity.import_remapping))
         return dict(standard_input)

@@ -35,10 +35,11 @@ def cli(account: AccountAPI, config_file: Path, folder: Path, yes: bool, publish
     else:
         rehearsal = deployer.rehearse()
         _show(rehearsal, account)
+        rehearsal.require_funds(deployer.deployer)
         if not yes:
             click.echo("Nothing was sent. Add --yes to send.")
             return
-        deployment = deployer.run(ApeSigner(account, unattended=True), rehearsal, _report)
+        deployment = deployer.run(ApeSigner(account), rehearsal, _report)
         click.echo(f"Deployed and read back; on record in {Deployment.path(folder, config.chain_id)}.")
     if publisher:
         for name, contract in deployment.contracts.items():

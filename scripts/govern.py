@@ -1,6 +1,6 @@
 """`ape run govern`: use the powers of governors, guardians and ADMIN, from an account of Ape or by a wallet of several owners."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -8,7 +8,7 @@ from ape.api import AccountAPI
 from ape.cli import account_option
 
 from pictor.chain import Call, Contracts, Deployment, send
-from pictor.chain.governance import Outcome, cancellation, next_step, scheduled, written_call
+from pictor.chain.governance import Outcome, cancellation, holders, next_step, require_admin_left, scheduled, written_call
 from pictor.units import Address, to_checksum
 from scripts._ape import Account, ApeSigner, ChainCommand, connected_chain, deployments_option
 
@@ -35,7 +35,7 @@ def cli(
     """Do the next step towards a call: ape run govern VIPPass setIssueLimit 2000 --account ALIAS
 
     Who has a delay schedules the call with this command, and when the delay is over calls with the same command; who has none calls
-    at once. Lists are JSON, bytes hex, roles ADMIN, GOVERNOR, GUARDIAN. Without a CONTRACT: what is scheduled.
+    at once. Lists are JSON, bytes hex, roles ADMIN, GOVERNOR, GUARDIAN. Without a CONTRACT: who has which power, and what is scheduled.
     """
     chain = connected_chain()
     deployment = Deployment.load(folder, chain.id)
@@ -52,6 +52,7 @@ def cli(
     if scheduler is not None:
         todo = cancellation(contracts, caller, scheduler, call)
     else:
+        require_admin_left(contracts, deployment.first_block, call)
         step = next_step(contracts, caller, call)
         if step.outcome is Outcome.WAIT or step.call is None:
             click.echo(f"{call.what} is scheduled, and can be called from {_time(step.ready_at)} on.")
@@ -62,11 +63,17 @@ def cli(
     elif not yes:
         click.echo(f"Would send: {todo.what}. Nothing was sent; add --yes to send.")
     else:
-        receipt = send(chain, ApeSigner(account, unattended=True), todo)
+        receipt = send(chain, ApeSigner(account), todo)
         click.echo(f"{todo.what}: 0x{receipt['transactionHash'].hex()} in block {receipt['blockNumber']}")
 
 
 def _list(contracts: Contracts, first_block: int) -> None:
+    for holder in holders(contracts, first_block):
+        after = f"after {timedelta(seconds=holder.delay)}" if holder.delay else "at once"
+        click.echo(f"{holder.power.name:8}  {to_checksum(holder.account)}, {after}")
+    if contracts.committee:
+        signers = sorted(contracts.committee.signers())
+        click.echo(f"ATTESTOR  {contracts.committee.threshold()} of {len(signers)}: {', '.join(_signer(one) for one in signers)}")
     operations = scheduled(contracts, first_block)
     for one in operations:
         when = f"can be called from {_time(one.ready_at)} on" if one.ready_at else "was not called in time"
@@ -79,6 +86,12 @@ def _show(call: Call) -> None:
     """A transaction as a wallet's web page takes it."""
     assert call.to is not None
     click.echo(f"{call.what}\nto     {to_checksum(call.to)}\nvalue  0\ndata   0x{call.data.hex()}")
+
+
+def _signer(signer: bytes) -> str:
+    """An account, or the key behind a verifier."""
+    account = to_checksum(Address(f"0x{signer[:20].hex()}"))
+    return account if len(signer) == 20 else f"{account} with key 0x{signer[20:].hex()}"
 
 
 def _time(seconds: int) -> str:

@@ -57,7 +57,7 @@ def rules(draw: st.DrawFn) -> Rules:
     """Policies with thresholds that a handful of rows can meet, and now and then the ones that ship."""
     if draw(st.integers(0, 5)) == 0:
         return replace(Rules(), not_members=draw(st.sampled_from(((), ACCOUNTS[:1]))))
-    window = draw(st.sampled_from((1, 2, 30)))
+    window = draw(st.sampled_from((1, 2, 3, 30)))
     return Rules(
         epoch_length=draw(st.sampled_from((DAY, DAY, HOUR, MINUTE, 7 * DAY, 90 * MINUTE))),
         priority_share_bps=draw(st.sampled_from((1_000, 2_500, 3_334, 10_000))),
@@ -66,8 +66,8 @@ def rules(draw: st.DrawFn) -> Rules:
         recharged=draw(st.sampled_from((1, 5_000 * MICRO, 10**15, 3 * 10**15 + 1))),
         spent=draw(st.sampled_from((1, 5_000 * MICRO, 10**15))),
         window_days=window,
-        online_minutes=draw(st.sampled_from((1, 2, 60, 16 * 60))),
-        offline_limit=draw(st.sampled_from((HOUR, DAY - HOUR, DAY - MINUTE, window * DAY - MINUTE, window * DAY))),
+        online_minutes=draw(st.sampled_from((1, 2, 60, 300))),
+        offline_limit=draw(st.sampled_from((DAY, DAY + MINUTE, 36 * HOUR, max(DAY, window * DAY - MINUTE)))),
         spending_over=draw(st.sampled_from(("month", "lifetime"))),
         spending=draw(st.sampled_from((1, 3))),
         creator_frame=draw(st.sampled_from((0, 1))),
@@ -176,24 +176,21 @@ def row(table: str, accounts: st.SearchStrategy[str], at: st.SearchStrategy[int]
 
 @st.composite
 def heartbeats(draw: st.DrawFn, accounts: st.SearchStrategy[str], end: int, wanted: Rules) -> list[Fact]:
-    """A run of one worker: a single beat, a few a minute, a whole window, a window with a hole of just about the limit."""
+    """Beats of one worker: a single one, a few a minute, or all through the window but for a hole of just about the limit."""
     worker = draw(accounts)
     start = end - wanted.window_days * DAY
-    kind = draw(st.sampled_from(("single", "single", "burst", "run", "hole")))
+    kind = draw(st.sampled_from(("single", "single", "burst", "hole", "hole")))
     if kind == "single":
         seconds = [draw(times(end, wanted))]
     elif kind == "burst":
         first = draw(times(end, wanted))
         seconds = [first + i * draw(st.sampled_from((0, 1, 30, 60))) for i in range(5)]
-    elif kind == "run" or wanted.window_days > 2:
-        # One beat for the longest pause, minute by minute at the end: what 30 days need would be 43 200 rows.
-        first = draw(st.sampled_from((start, start - 1, start + MINUTE, start + wanted.offline_limit)))
-        step = draw(st.sampled_from((30 * MINUTE, wanted.offline_limit + MINUTE, wanted.offline_limit + 2 * MINUTE)))
-        seconds = [*range(first, end + step, step)][:1_500]
     else:
-        hole = draw(st.integers(start, end))
-        length = wanted.offline_limit + draw(st.sampled_from((-MINUTE, 0, MINUTE)))
-        seconds = [s for s in range(start, end, MINUTE) if not hole <= s < hole + length]
+        # One beat in a while is online enough for these rules; minute by minute, 30 days would be 43 200 rows.
+        step = wanted.window_days * 9 * MINUTE
+        hole = draw(st.sampled_from((start, draw(st.integers(start - HOUR, end)) // MINUTE * MINUTE)))
+        awake = hole + wanted.offline_limit + draw(st.sampled_from((-MINUTE, 0, MINUTE)))
+        seconds = [*range(start, hole - MINUTE, step), hole - 1, awake, *range(awake, end, step)]
     return [("heartbeats", {"worker": worker, "at": s}) for s in seconds if s >= 0]
 
 

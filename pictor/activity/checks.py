@@ -164,9 +164,8 @@ def _account(name: str, column: pa.DictionaryArray, findings: Findings) -> pa.Ar
         mixed = _mask(pc.match_substring_regex(known, _ANY_CASE)) & ~fine
         wrong = pa.array(wrong_checksums(known.filter(pa.array(mixed)).to_pylist()), known.type)
         forged = _mask(pc.is_in(known, value_set=wrong))
-        fine |= mixed & ~forged
         findings.add(_spread(column, forged), column, lambda value: f"{name}: {value} has a wrong checksum")
-        findings.add(_spread(column, ~fine), column, lambda value: _no_value(name, value, "an address"))
+        findings.add(_spread(column, ~(fine | mixed)), column, lambda value: _no_value(name, value, "an address"))
         known = pc.ascii_lower(known)
     nobody = _mask(pc.equal(known, _NOBODY))
     if nobody.any():

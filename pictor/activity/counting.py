@@ -164,7 +164,8 @@ def count_minutes(con: duckdb.DuckDBPyConnection, each: bool = True) -> None:
         ),
         days AS (
             SELECT moved, account, hour // 24 AS day, batch, sum(bit_count(mask)) AS minutes,
-                min(hour) % 24 AS first_hour, arg_min(mask, hour) AS first_mask, max(hour) % 24 AS last_hour, arg_max(mask, hour) AS last_mask
+                min(hour) % 24 AS first_hour, arg_min(mask, hour) AS first_mask,
+                max(hour) % 24 AS last_hour, arg_max(mask, hour) AS last_mask
             FROM news WHERE mask <> 0 GROUP BY ALL
         )
         SELECT moved, account, day, batch, minutes::SMALLINT AS minutes,

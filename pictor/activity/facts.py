@@ -61,10 +61,13 @@ class Facts:
 
     def _keep(self, path: Path, index: Hashes) -> None:
         partial = self.ledger.storage.partial()
-        with partial.open("wb") as file:
-            np.save(file, index)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.replace(path)
+        try:
+            with partial.open("wb") as file:
+                np.save(file, index)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.replace(path)
+        except OSError:  # a full disk, say: what is only kept to be quick can be made again
+            partial.unlink(missing_ok=True)
 
     def _hashes(self, rows: duckdb.DuckDBPyRelation) -> Hashes:
         hashes: Hashes = rows.project("hash(ref) AS h").to_arrow_table()["h"].to_numpy()

@@ -31,6 +31,7 @@ from pictor.units import Timestamp
 
 FORMAT = 1
 GENESIS = b'{"format":1}'
+FOLDERS = {"ledger.json", "entries", "batches", "conflicts", "quarantine", "recharges", "cache"}
 _SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
@@ -129,6 +130,9 @@ class Ledger:
 
     @staticmethod
     def _create(storage: Storage) -> bytes:
+        strange = {one.name for one in storage.folder.iterdir()} - FOLDERS if storage.folder and storage.folder.is_dir() else None
+        if strange:
+            raise LedgerError(f"{storage.root}: no ledger, and not empty ({min(strange)}): name a folder of its own")
         try:
             storage.create("ledger.json", GENESIS)
         except FileExistsError:

@@ -163,7 +163,6 @@ class Step:
             DELETE FROM fresh_minutes WHERE mask = 0;
             CREATE OR REPLACE TEMP VIEW old_minutes AS {_EMPTY["minutes"]};
             CREATE OR REPLACE TEMP VIEW stored_days AS {_EMPTY["worker_days"]};
-            CREATE OR REPLACE TEMP VIEW fresh_gpus AS {_EMPTY["gpus"]};
         """)
         counting.count_minutes(self.con)
         self._known_gpus()

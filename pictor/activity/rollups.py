@@ -24,7 +24,7 @@ from pictor.activity.ledger import Entry, Ledger
 from pictor.activity.moves import Group, Link, groups
 from pictor.activity.rolling import Recharges, Step, numbered
 from pictor.activity.rollup_files import Checkpoint, File, Index, RollupFiles, RollupsError, quoted
-from pictor.units import DAY, Address
+from pictor.units import DAY, HOUR, MINUTE, Address
 
 __all__ = ["Counts", "Cut", "Recharges", "Rollups", "RollupsError", "Span"]
 
@@ -151,6 +151,22 @@ class Rollups:
             groups=tuple(active),
             moves=tuple(moves),
         )
+
+    def online_minutes(self, account: Address, start: int, end: int, cut: Cut | None = None) -> list[int]:
+        """The minutes (since the Unix epoch) in `[start, end)` that a worker was online, in order; with those of all accounts that count as
+        this one in an epoch that ends at `end`."""
+        index = self._index()
+        cut = cut or _cut(index)
+        members = next((group.members for group in self._moves(index, end, cut) if group.root == account), (account,))
+        step = Step(self._ledger, self._files, index)
+        numbers = ", ".join(map(str, step.number(members))) or "NULL"
+        masks = f"{step.stored('minutes', [(start // HOUR, end // HOUR)])} AND account IN ({numbers}) AND batch <= {cut.position}"
+        minutes = step.con.execute(f"""
+            SELECT hour * 60 + minute AS at_minute
+            FROM (SELECT hour, bit_or(mask) AS mask FROM ({masks}) GROUP BY hour), range(60) t(minute)
+            WHERE mask >> minute & 1 = 1 AND at_minute >= {start // MINUTE} AND at_minute < {end // MINUTE} ORDER BY at_minute
+        """)
+        return [row[0] for row in minutes.fetchall()]
 
     def _index(self) -> Index:
         """The index, if it is of this ledger. Raises RollupsError."""

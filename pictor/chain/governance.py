@@ -23,6 +23,10 @@ class ArgumentError(ChainError):
     """An argument is not what the function takes."""
 
 
+class LastAdminError(ChainError):
+    """Nobody could ever change a power again."""
+
+
 class Outcome(StrEnum):
     """What can be done about a call now."""
 
@@ -38,6 +42,15 @@ class NextStep:
     outcome: Outcome
     call: Call | None
     ready_at: Timestamp
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Somebody who has a power. `delay` in seconds, between scheduling and calling; 0: at once."""
+
+    power: Power
+    account: Address
+    delay: int
 
 
 @dataclass(frozen=True)
@@ -88,6 +101,28 @@ def cancellation(contracts: Contracts, caller: Address, scheduler: Address, call
     cancel = contracts.powers.call("cancel", scheduler, call.to, call.data)
     _simulate(contracts, caller, cancel)
     return Call(cancel.to, cancel.data, f"cancel {call.what}, scheduled by {to_checksum(scheduler)}")
+
+
+def holders(contracts: Contracts, first_block: int) -> list[Holder]:
+    """Who has which power, by power and address."""
+    granted = {
+        (Power(event.arguments["roleId"]), Address(event.arguments["account"]))
+        for event in contracts.powers.events(first_block, "RoleGranted")
+        if event.arguments["roleId"] in list(Power)
+    }
+    found = ((power, account, contracts.powers.access(power, account)) for power, account in sorted(granted))
+    return [Holder(power, account, access.delay) for power, account, access in found if 0 < access.since <= contracts.block.timestamp]
+
+
+def require_admin_left(contracts: Contracts, first_block: int, call: Call) -> None:
+    """Raises LastAdminError if `call` takes ADMIN away from the only account that has it."""
+    powers = contracts.powers.interface()
+    for function in ("renounceRole", "revokeRole"):
+        if call.to == contracts.powers.address and call.data[:4] == powers.selector(function):
+            power, account = powers.arguments(function, call.data)
+            others = [one for one in holders(contracts, first_block) if one.power is Power.ADMIN and one.account != account]
+            if power == Power.ADMIN and not others:
+                raise LastAdminError(f"{call.what} would leave nobody as ADMIN, for ever: let another account have it first")
 
 
 def scheduled(contracts: Contracts, first_block: int) -> list[Operation]:

@@ -50,7 +50,7 @@ class Chain:
         try:
             self.id = self.web3.eth.chain_id
         except NODE_FAILURES as error:
-            raise NodeError(f"the node does not answer: {error}") from error
+            raise NodeError(failure(error)) from error
         if expected_id is not None:
             self.require(expected_id)
 
@@ -98,7 +98,7 @@ class Chain:
                 )
             except (Web3RPCError, requests.HTTPError) as error:
                 if until == first:
-                    raise NodeError(f"the node gives no logs of block {first}: {error}") from error
+                    raise NodeError(f"the node gives no logs of block {first}: {failure(error)}") from error
                 size = (until - first + 1) // 2
                 continue
             for log in logs:
@@ -106,6 +106,15 @@ class Chain:
                     raise NodeError(f"the node gave a log of block {log['blockNumber']} for blocks {first} to {until}")
             yield from logs
             first, size = until + 1, min(2 * size, LARGEST_LOG_RANGE)
+
+
+def failure(error: Exception) -> str:
+    """What a node's failure is, in one line. Its URL, which may hold a key, is not in it."""
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"the node answers with HTTP {error.response.status_code}"
+    if isinstance(error, requests.RequestException):
+        return f"the node does not answer ({type(error).__name__})"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _block(data: BlockData) -> Block:

@@ -56,7 +56,7 @@ def score_epoch(
     """
     end = epoch_end(epoch, policy.epoch_length)
     cut = cut or rollups.cut
-    counts = _counts(rollups, policy, end, cut)
+    counts = counts_of(rollups, policy, end, cut)
     with engine(engine_name) as run:
         activity = read(counts, policy, end, run)
         eligible = run.result(_eligible(activity, policy, end, run))
@@ -68,7 +68,7 @@ def score_epoch(
 def eligible_members(rollups: Rollups, policy: Policy, epoch: int, cut: Cut | None = None, engine_name: str = "duckdb") -> pa.Table:
     """`role, account` of all who meet the conditions at the end of `epoch`, holders or not: of a missed epoch, at its own end."""
     end = epoch_end(epoch, policy.epoch_length)
-    counts = _counts(rollups, policy, end, cut or rollups.cut)
+    counts = counts_of(rollups, policy, end, cut or rollups.cut)
     with engine(engine_name) as run:
         return run.result(_eligible(read(counts, policy, end, run), policy, end, run))
 
@@ -79,7 +79,8 @@ def points_and_ranks(totals: pa.Table, policy: Policy, engine_name: str = "duckd
         return run.result(_standings(run.rows(totals), policy))
 
 
-def _counts(rollups: Rollups, policy: Policy, end: int, cut: Cut) -> Counts:
+def counts_of(rollups: Rollups, policy: Policy, end: int, cut: Cut) -> Counts:
+    """What the rollups have for an epoch that ends at `end`."""
     return rollups.counts(end, policy.worker.window, month_start(end), cut)
 
 

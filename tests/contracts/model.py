@@ -297,6 +297,13 @@ class RegistryModel(Switch):
         require(found != [], "UnknownEpoch", epoch)
         return found[0]
 
+    def told(self, posted: Posted | None) -> tuple[Any, ...]:
+        """A report as the readers give it: zeros for none."""
+        if posted is None:
+            return (0, bytes(32), 0, 0, 0, 0, False)
+        report, at = posted.report, posted.submitted_at
+        return (report.epoch, report.root, report.creators, report.workers, at, at + self.activation_delay, posted.is_void)
+
     def is_void(self, epoch: int) -> bool:
         return any(posted.is_void for posted in self.reports if posted.epoch == epoch)
 

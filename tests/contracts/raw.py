@@ -12,7 +12,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from hypothesis import settings
 
-from tests.contracts.support import ZERO, account_of, decode_refusal, rpc
+from tests.contracts.support import ZERO, Refusal, account_of, decode_refusal, rpc
 
 GAS = hex(25_000_000)
 
@@ -83,6 +83,14 @@ def send(call: Call, sender: Any) -> Any:
     receipt = rpc("eth_sendTransactionSync", transaction)
     assert receipt["status"] == "0x1", f"reverted: {ask(call, sender)}"
     return receipt
+
+
+def perform(call: Call, sender: Any, expected: Any) -> Any:
+    """The receipt of `call`, or None where `expected` is a Refusal: then it must revert so, and is not sent."""
+    if isinstance(expected, Refusal):
+        assert ask(call, sender) == expected
+        return None
+    return send(call, sender)
 
 
 def travel_to(time: int) -> None:

@@ -4,8 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from pictor.chain import Call, Chain, RevertedError, send
-from pictor.chain.governance import ArgumentError, Outcome, cancellation, next_step, scheduled, written_call
+from pictor.chain import Call, Chain, Power, RevertedError, send
+from pictor.chain.governance import (
+    ArgumentError,
+    Holder,
+    LastAdminError,
+    Outcome,
+    cancellation,
+    holders,
+    next_step,
+    require_admin_left,
+    scheduled,
+    written_call,
+)
 from pictor.units import DAY, Address, Role, pass_id, to_checksum
 from scripts._ape import artifacts
 from tests.e2e.support import World, address, ape_run, fund, key, signer, travel, url_of
@@ -88,6 +99,8 @@ def test_admin_is_handed_over_to_a_wallet_of_contract_code(deployed: World) -> N
     travel(deployed.chain, 3 * DAY)
     assert do(deployed, "admin", *grant) is Outcome.CALL
 
+    assert Holder(Power.ADMIN, wallet, 7 * DAY) in holders(deployed.contracts, deployed.deployment.first_block)
+
     # The wallet proves that it can act before the old admin leaves.
     harmless = ("Powers", "labelRole", "GUARDIAN", "GUARDIAN")
     for outcome in (Outcome.SCHEDULE, Outcome.CALL):
@@ -114,6 +127,24 @@ def test_the_command_prints_what_a_safe_has_to_send(deployed: World, tmp_path: P
         f"to     {to_checksum(contracts.powers.address)}",
         "value  0",
         f"data   0x{data.hex()}",
+    ]
+
+
+@pytest.mark.parametrize("function", ["renounceRole", "revokeRole"])
+def test_the_last_admin_is_not_let_go(deployed: World, function: str) -> None:
+    contracts, first_block = deployed.contracts, deployed.deployment.first_block
+    call = written_call(contracts.powers, function, ["ADMIN", address("admin")])
+    with pytest.raises(LastAdminError, match="would leave nobody as ADMIN"):
+        require_admin_left(contracts, first_block, call)
+    require_admin_left(contracts, first_block, written_call(contracts.powers, function, ["GUARDIAN", address("admin")]))
+    require_admin_left(contracts, first_block, written_call(contracts.powers, function, ["ADMIN", address("somebody")]))
+
+
+def test_who_has_which_power_is_told(deployed: World) -> None:
+    assert holders(deployed.contracts, deployed.deployment.first_block) == [
+        Holder(Power.ADMIN, address("admin"), 3 * DAY),
+        *(Holder(Power.GOVERNOR, who, 2 * DAY) for who in sorted((address("governor"), address("other governor")))),
+        Holder(Power.GUARDIAN, address("guardian"), 0),
     ]
 
 

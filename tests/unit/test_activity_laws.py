@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pysail.spark import SparkConnectServer
 
 from pictor.activity.ledger import Ledger
 from pictor.activity.rollups import Cut, Rollups
@@ -16,6 +19,11 @@ from tests.reference import DAY, Delivery, Fact, Fate
 from tests.strategies import Case, cases, conflict_free
 
 forms = st.permutations(FORMS)
+
+
+def fewer(times: int) -> settings:
+    """For laws that cost more to try."""
+    return settings(max_examples=settings().max_examples // times)
 
 
 def told(fate: Fate, table: str) -> engine.Taken:
@@ -50,10 +58,12 @@ def stood(fates: list[Fate]) -> list[Fact]:
     return [fact for fate in fates for fact in fate.taken]
 
 
-@given(case=cases(), in_between=st.booleans(), days_later=st.sampled_from((-31, -1, 0, 0, 1)))
-def test_values_are_the_reference_s_at_any_cut_and_epoch(case: Case, in_between: bool, days_later: int) -> None:
-    """Also after more has come in since the cut, whenever the rollups were brought up to date, and for epochs before and after."""
+@given(case=cases(), in_between=st.booleans(), at_head=st.booleans(), days_later=st.sampled_from((-31, -1, 0, 0, 1)))
+def test_values_are_the_reference_s_at_any_cut_and_epoch(case: Case, in_between: bool, at_head: bool, days_later: int) -> None:
+    """Also when more has come in since the cut, whenever the rollups were brought up to date, and for epochs before and after."""
     fates = reference.receive(case.deliveries, case.rules)
+    epoch = max(1, case.epoch + days_later * DAY // case.rules.epoch_length)
+    until = len(fates) if at_head else case.cut
     with TemporaryDirectory() as folder:
         ledger = Ledger.open(Path(folder, "ledger"), create=True)
         rollups = Rollups.open(ledger)
@@ -64,12 +74,11 @@ def test_values_are_the_reference_s_at_any_cut_and_epoch(case: Case, in_between:
             if in_between:
                 rollups.update()
         rollups.update()
-        at_cut = engine.values(rollups, case.epoch, case.holders, case.rules, Cut(heads[case.cut]))
-        assert at_cut == reference.score(stood(fates[: case.cut]), case.epoch, case.holders, case.rules)
-        epoch = max(1, case.epoch + days_later * DAY // case.rules.epoch_length)
-        assert engine.values(rollups, epoch, case.holders, case.rules) == reference.score(stood(fates), epoch, case.holders, case.rules)
+        expected = reference.score(stood(fates[:until]), epoch, case.holders, case.rules)
+        assert engine.values(rollups, epoch, case.holders, case.rules, Cut(heads[until])) == expected
 
 
+@fewer(2)
 @given(pair=conflict_free(), in_between=st.booleans())
 def test_neither_order_nor_portions_change_a_value(pair: tuple[Case, tuple[Delivery, ...]], in_between: bool) -> None:
     """The reference takes the rows in one order and portion; the engine in others, and some of them twice."""
@@ -84,3 +93,28 @@ def test_neither_order_nor_portions_change_a_value(pair: tuple[Case, tuple[Deliv
         rollups.update()
         expected = reference.score(stood(reference.receive(case.deliveries, case.rules)), case.epoch, case.holders, case.rules)
         assert engine.values(rollups, case.epoch, case.holders, case.rules) == expected
+
+
+@pytest.fixture(scope="module")
+def sail() -> Iterator[str]:
+    """The address of a Sail server."""
+    server = SparkConnectServer("127.0.0.1", 0)
+    server.start(background=True)
+    host, port = server.listening_address
+    yield f"sc://{host}:{port}"
+    server.stop()
+
+
+@fewer(8)
+@given(case=cases())
+def test_sail_gives_what_duckdb_gives(sail: str, case: Case) -> None:
+    with TemporaryDirectory() as folder:
+        ledger = Ledger.open(Path(folder, "ledger"), create=True)
+        for i, delivery in enumerate(case.deliveries):
+            engine.hand_in(ledger, delivery, case.rules, Path(folder, str(i)))
+        rollups = Rollups.open(ledger)
+        rollups.update()
+        by = [engine.values(rollups, case.epoch, case.holders, case.rules, name=name) for name in ("duckdb", sail)]
+        assert (
+            by[0] == by[1] == reference.score(stood(reference.receive(case.deliveries, case.rules)), case.epoch, case.holders, case.rules)
+        )

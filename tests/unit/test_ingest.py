@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -431,6 +432,21 @@ def test_a_ref_is_remembered_for_the_late_limit_after_its_time(ledger: Ledger, i
     assert after.tables["frames"] == Counts(taken=1)
 
 
+def test_each_ref_is_forgotten_by_its_own_time(ledger: Ledger, inbox: Path) -> None:
+    feed(ledger, inbox, {"frames": [sample("frames", ref="old", at=NOW - 1), sample("frames", ref="new", at=NOW)]})
+    later = NOW + LATE_LIMIT
+    rows = [sample("frames", ref="old", at=later), sample("frames", ref="new", at=later)]
+    assert feed(ledger, inbox, {"frames": rows}, now=later).tables["frames"] == Counts(taken=1, conflicts=1)
+
+
+@pytest.mark.parametrize(("before", "after"), [(3, 100), (100, 3), (50, 50)])
+def test_known_rows_are_found_among_few_and_among_many(ledger: Ledger, inbox: Path, before: int, after: int) -> None:
+    feed(ledger, inbox, {"frames": [sample("frames", ref=f"f-{i}") for i in range(before)]})
+    summary = feed(ledger, inbox, {"frames": [sample("frames", ref=f"f-{i}") for i in range(1, 1 + after)] * 2})
+    taken = max(after - before + 1, 0)
+    assert summary.tables["frames"] == Counts(taken=taken, known=2 * after - taken)
+
+
 def test_what_is_remembered_does_not_hang_on_when_it_came(ledger: Ledger, inbox: Path) -> None:
     feed(ledger, inbox, {"frames": [sample("frames", at=NOW + 100 * DAY)]})  # a clock that runs ahead
     for day in (30, 60, 90):
@@ -462,6 +478,15 @@ def test_a_lost_cache_changes_nothing(ledger: Ledger, inbox: Path) -> None:
     feed(ledger, inbox, {"frames": [sample("frames")]})
     for file in (ledger.storage.scratch / "refs").rglob("*.npy"):
         file.write_bytes(file.read_bytes()[:20])
+    assert feed(ledger, inbox, {"frames": [sample("frames")]}).tables["frames"] == Counts(known=1)
+
+
+def test_a_cache_that_cannot_be_written_changes_nothing(ledger: Ledger, inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError("Not enough free space to write 16777216 bytes")  # as numpy says it, without a number
+
+    monkeypatch.setattr(np, "save", full)
+    assert feed(ledger, inbox, {"frames": [sample("frames")]}).tables["frames"] == Counts(taken=1)
     assert feed(ledger, inbox, {"frames": [sample("frames")]}).tables["frames"] == Counts(known=1)
 
 

@@ -42,6 +42,12 @@ def test_where_nothing_is_no_ledger_is_opened(tmp_path: Path) -> None:
         Ledger.open(tmp_path / "file", create=True)
 
 
+def test_a_folder_of_other_things_is_not_made_a_ledger(tmp_path: Path) -> None:
+    (tmp_path / "frames-2026-01.csv").write_text("")
+    with pytest.raises(LedgerError, match=r"frames-2026-01\.csv"):
+        Ledger.open(tmp_path, create=True)
+
+
 def test_a_ledger_of_another_format_is_refused(ledger: Ledger) -> None:
     Path(ledger.storage.root, "ledger.json").write_text('{"format":2}')
     with pytest.raises(LedgerError, match="format 1"):
@@ -219,9 +225,20 @@ def test_a_missing_batch_is_found(filled: Ledger) -> None:
     assert audit(filled).faults == ["entry 2: its batch is missing"]
 
 
-def test_a_last_entry_that_does_not_fit_its_batch_is_found(filled: Ledger) -> None:
-    rewrite(filled, 5, rows=2)
-    assert audit(filled).faults == ["entry 5: its batch has 3 rows, not 2"]
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"rows": 2}, "entry 5: its batch has 3 rows, not 2"),
+        ({"first_at": 0}, "entry 5: its first_at and last_at are not those of its batch"),
+        ({"latest_at": 7}, "entry 5 latest_at is 7, not the greatest time so far"),
+        ({"received_at": NOW - 1}, "entry 5 was received before the entry before it"),
+        ({"complete_until": NOW}, "entry 5 source manual takes back how far it is complete"),
+        ({"table": "gpus"}, "entry 5: its batch has not the columns of gpus"),
+    ],
+)
+def test_a_last_entry_that_cannot_be_true_is_found(filled: Ledger, changes: dict[str, object], fault: str) -> None:
+    rewrite(filled, 5, **changes)
+    assert audit(filled).faults == [fault]
 
 
 def test_an_entry_that_is_none_is_found(filled: Ledger) -> None:

@@ -74,6 +74,11 @@ class Rehearsal:
         margin = sending.BASIS_POINTS + sending.GAS_MARGIN
         return self.gas * margin // sending.BASIS_POINTS * self.fees.most
 
+    def require_funds(self, account: Address) -> None:
+        """Raises UnfundedError if `account`, whose balance was looked at, cannot pay."""
+        if self.balance < self.most:
+            raise UnfundedError(account, self.most, self.balance)
+
 
 Progress = Callable[[str, TxReceipt], None]  # told of each step's transaction when it is mined
 
@@ -134,8 +139,7 @@ class Deployer:
         """
         if signer.address != self.deployer:
             raise ValueError(f"{signer.address} is not {self.deployer}")
-        if rehearsal.balance < rehearsal.most:
-            raise UnfundedError(self.deployer, rehearsal.most, rehearsal.balance)
+        rehearsal.require_funds(self.deployer)
         gas = {step.name: step.gas for step in rehearsal.steps}
         with alone(self.folder):
             journal = self._journal()
