@@ -1,5 +1,6 @@
 """A small network for the oracle's tests: chain, ledger with some members' activity, attestors and oracles to be started at will."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -176,6 +177,15 @@ def network(folder: Path, **config: Any) -> Iterator[Network]:
         fund(chain, "deployer", "admin", "governor", "guardian", "oracle", "other oracle")
         deployment = deploy(chain, folder / "deployments", **config)
         yield Network(url, chain, deployment, folder, policy())
+
+
+@contextmanager
+def undone(shared: Network, folder: Path) -> Iterator[Network]:
+    """The network with files of its own, for one test: what that does on the chain does not last."""
+    snapshot = tell(shared.chain, "evm_snapshot")
+    shutil.copytree(shared.folder / "deployments", folder / "deployments")
+    yield shared.changed(folder=folder)
+    tell(shared.chain, "evm_revert", snapshot)
 
 
 __all__ = [name for name in dir() if not name.startswith("_")]

@@ -1,6 +1,5 @@
 """The oracle's cycle on a chain of its own, with attestors: proposed once, signed by enough or not posted, killed and run again."""
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pictor.oracle.attest import Verdict
 from pictor.oracle.cycle import Issuing, Outcome, Result, Syncing
 from pictor.oracle.proposal import Release
 from pictor.units import DAY, Role
-from tests.e2e.oracles import CREATORS, FIRST, WORKERS, Network, activity, network, policy
+from tests.e2e.oracles import CREATORS, FIRST, WORKERS, Network, activity, network, policy, undone
 from tests.e2e.support import ROOT, address, tell
 
 
@@ -27,11 +26,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
 
 @pytest.fixture
 def net(shared: Network, tmp_path: Path) -> Iterator[Network]:
-    """A network of its own for each test: what it does on the chain does not last, and its files are its own."""
-    snapshot = tell(shared.chain, "evm_snapshot")
-    shutil.copytree(shared.folder / "deployments", tmp_path / "deployments")
-    yield shared.changed(folder=tmp_path)
-    tell(shared.chain, "evm_revert", snapshot)
+    """A network of its own for each test."""
+    with undone(shared, tmp_path) as net:
+        yield net
 
 
 # ------------------------------------------------------------------------------------------------------ all is well
