@@ -102,7 +102,7 @@ def _cycle(account: AccountAPI | None, yes: bool, releases: tuple[str, ...], par
     if yes and account is None:
         raise click.UsageError("--yes needs an --account that pays")
     view = _view(party)
-    sender = DirectSender(view.chain, ApeSigner(account, unattended=True)) if yes and account is not None else None
+    sender = DirectSender(view.chain, ApeSigner(account)) if yes and account is not None else None
     released = []
     for text in releases:
         bound, _, reason = text.partition("=")
