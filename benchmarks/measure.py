@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -77,5 +78,12 @@ def _report(pipe: Any, function: Callable[..., object], arguments: tuple[Any, ..
     start = time.perf_counter()
     function(*arguments)
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    pipe.send(Run(seconds, peak if sys.platform == "darwin" else peak * 1_024))
+    pipe.send(Run(seconds, _peak()))
+
+
+def _peak() -> int:
+    """The most memory that this process ever had. On Linux getrusage would begin with the peak of the process that started this one."""
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) * 1_024

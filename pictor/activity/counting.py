@@ -63,16 +63,19 @@ def read_log(
 
 def hear(con: duckdb.DuckDBPyConnection) -> None:
     """`heard(worker, hour, batch, mask)` from `heartbeats`: a heartbeat vouches for the minute that it falls in."""
-    # Numbers group faster than text. Should two workers share a hash, which is tested, text it is.
-    for key in ("hash(worker)", "worker"):
-        con.execute(f"""
-            CREATE OR REPLACE TEMP TABLE heard AS
-            SELECT min(worker) AS worker, min(worker) <> max(worker) AS mixed, batch, "at"::UINTEGER // 3600 AS hour,
-                bit_or(1::BIGINT << ("at"::UINTEGER % 3600 // 60)) AS mask
-            FROM heartbeats GROUP BY {key}, batch, hour
-        """)
-        if not con.execute("SELECT bool_or(mixed) FROM heard").fetchall()[0][0]:
-            return
+    con.execute("""
+        CREATE OR REPLACE TEMP TABLE workers AS SELECT worker, hash(worker) AS hash FROM (SELECT DISTINCT worker FROM heartbeats)
+    """)
+    # Numbers group faster than text. Should two workers share a hash, text it is.
+    unique = con.execute("SELECT count(DISTINCT hash) = count(*) FROM workers").fetchall()[0][0]
+    key = "hash" if unique else "worker"
+    con.execute(f"""
+        CREATE OR REPLACE TEMP TABLE heard AS
+        SELECT worker, batch, hour, mask FROM (
+            SELECT {key}, batch, "at"::UINTEGER // 3600 AS hour, bit_or(1::BIGINT << ("at"::UINTEGER % 3600 // 60)) AS mask
+            FROM (SELECT *, hash(worker) AS hash FROM heartbeats) GROUP BY ALL
+        ) JOIN workers USING ({key})
+    """)
 
 
 def add_up(con: duckdb.DuckDBPyConnection) -> None:
