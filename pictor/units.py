@@ -150,3 +150,14 @@ def parse_time(text: str) -> Timestamp:
     if not 0 <= seconds < TIME_LIMIT:
         raise TimeError(f"not a time in seconds: {text}" + (" (milliseconds?)" if seconds >= TIME_LIMIT else ""))
     return Timestamp(seconds)
+
+
+def ether(wei: int) -> str:
+    """An amount of a chain's coin as people read it: six digits behind the point, rounded up."""
+    micro = -(-wei // 10**12)
+    return f"{micro // 10**6}.{micro % 10**6:06d} ETH"
+
+
+def gwei(wei: int) -> str:
+    """The price of a unit of gas as people read it."""
+    return f"{wei / 10**9:.3g} gwei"

@@ -6,15 +6,18 @@ from typing import Any
 
 import click
 from ape import Project, networks
-from ape.api import AccountAPI
+from ape.api import AccountAPI, ProviderAPI
 from ape.cli import ConnectedProviderCommand
 from ape.exceptions import ApeException
 from ape.logging import logger
+from web3.providers.base import JSONBaseProvider
 
 from pictor.chain import FOLDER, NODE_FAILURES, Chain, ChainError
 from pictor.chain.artifacts import Artifact
+from pictor.chain.fallback import FallbackProvider
 from pictor.chain.interfaces import Interface
 from pictor.chain.node import failure
+from pictor.chain.transport import ATTEMPTS, HttpNode
 from pictor.units import Address, AddressError, UnitError, parse_address, to_checksum
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,9 +60,22 @@ def deployments_option(command: Any) -> Any:
     )
 
 
-def connected_chain() -> Chain:
-    """The chain that the command is connected to."""
-    return Chain(networks.provider.web3.provider)
+def connected_chain(fallback_network: str | None = None) -> Chain:
+    """The chain that the command is connected to; `fallback_network`: another node of it, for when the first is ill."""
+    if fallback_network is None:
+        return Chain(node_of(networks.provider))
+    second = networks.get_provider_from_choice(fallback_network)
+    return Chain(FallbackProvider(node_of(networks.provider, attempts=1), node_of(second, attempts=1)))
+
+
+def node_of(provider: ProviderAPI, attempts: int = ATTEMPTS) -> JSONBaseProvider:
+    """The node of one of Ape's providers, whose own would wait half an hour for an answer."""
+    url = getattr(provider, "http_uri", None)
+    if url is None:
+        web3_provider: JSONBaseProvider = provider.web3.provider
+        return web3_provider
+    network = provider.network
+    return HttpNode(url, networks.get_request_headers(network.ecosystem.name, network.name, provider.name), attempts=attempts)
 
 
 class ApeSigner:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,12 @@ from ape.api import AccountAPI
 
 from pictor.chain import Chain, ChainError, Deployment
 from pictor.policy import DEFAULT_PATH
-from scripts._ape import ChainCommand, connected_chain, deployments_option
+from scripts._ape import ApeSigner, ChainCommand, connected_chain, deployments_option, node_of
 
 if TYPE_CHECKING:
     from eth_account.messages import SignableMessage
 
+    from pictor.chain.sender import JournalledSender
     from pictor.oracle.view import View
 
 EXIT_OPERATOR = 3  # somebody must look at it
@@ -60,6 +61,11 @@ def party_options(command: Any) -> Any:
                 metavar="NETWORK",
                 help="A network of Ape whose recharges the policy counts, if it is not the one of the contracts. Can be repeated.",
             ),
+            click.option(
+                "--fallback-network",
+                metavar="NETWORK",
+                help="A second node of the same chain, as a network of Ape: it answers while that of --network is ill.",
+            ),
             deployments_option,
         )
     ):
@@ -67,18 +73,68 @@ def party_options(command: Any) -> Any:
     return command
 
 
-def view_of(ledger_url: str, state: Path, policy_file: Path, source_networks: tuple[str, ...], folder: Path, *, create: bool) -> View:
+def sender_options(command: Any) -> Any:
+    """The options that say how transactions are sent."""
+    for option in reversed(
+        (
+            click.option(
+                "--max-fee",
+                type=click.FloatRange(min=0, min_open=True),
+                default=100,
+                show_default=True,
+                metavar="GWEI",
+                help="The most that a unit of gas may cost. Where it costs more, nothing is sent until it costs less.",
+            ),
+            click.option(
+                "--confirmations",
+                type=click.IntRange(min=1),
+                default=2,
+                show_default=True,
+                help="Blocks, its own included, until a transaction counts.",
+            ),
+            click.option(
+                "--replace-after",
+                type=click.FloatRange(min=0, min_open=True),
+                default=120,
+                show_default=True,
+                metavar="SECONDS",
+                help="When a transaction that is not mined is replaced by one with higher fees.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def sender_of(chain: Chain, account: AccountAPI, options: Mapping[str, Any]) -> JournalledSender:
+    """The sender that the options say, of a party with `state`."""
+    from pictor.chain.sender import JournalledSender, Terms
+
+    terms = Terms(round(options["max_fee"] * 10**9), options["confirmations"], options["replace_after"])
+    return JournalledSender(chain, ApeSigner(account), options["state"] / "sender", terms)
+
+
+def view_of(
+    ledger_url: str,
+    state: Path,
+    policy_file: Path,
+    source_networks: tuple[str, ...],
+    fallback_network: str | None,
+    folder: Path,
+    *,
+    create: bool,
+) -> View:
     """The view of the party, checked. `create`: the ledger is a mirror, and made if there is none yet."""
     from pictor.activity.ledger import Ledger
     from pictor.oracle.view import View
     from pictor.policy import load_policies
 
     load_policies(policy_file)  # to name the file in what may be wrong
-    chain = connected_chain()
+    chain = connected_chain(fallback_network)
     sources = {chain.id: chain}
     for network in source_networks:
         with networks.parse_network_choice(network) as provider:
-            source = Chain(provider.web3.provider)
+            source = Chain(node_of(provider))
         sources[source.id] = source
     ledger = Ledger.open(ledger_url, create=create)
     view = View.open(Deployment.load(folder, chain.id), chain, sources, ledger, policy_file.read_text(encoding="utf-8"), state)

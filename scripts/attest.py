@@ -29,6 +29,7 @@ def cli(
     state: Path,
     policy_file: Path,
     source_networks: tuple[str, ...],
+    fallback_network: str | None,
     folder: Path,
     watch: bool,
     every: float,
@@ -44,7 +45,7 @@ def cli(
     from pictor.oracle.guard import Guard
     from pictor.oracle.mailbox import Mailbox
 
-    view = view_of(ledger_url, state, policy_file, source_networks, folder, create=source is not None)
+    view = view_of(ledger_url, state, policy_file, source_networks, fallback_network, folder, create=source is not None)
     attestor = Attestor(
         view,
         Mailbox.open(mailbox_url, view.registry),

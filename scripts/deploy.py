@@ -8,8 +8,8 @@ from ape.cli import account_option
 from web3.types import TxReceipt
 
 from pictor.chain import Deployment
-from pictor.chain.deploy import DEPLOYED, Deployer, Rehearsal, ether, load_config
-from pictor.units import Address, to_checksum
+from pictor.chain.deploy import DEPLOYED, Deployer, Rehearsal, load_config
+from pictor.units import Address, ether, gwei, to_checksum
 from scripts._ape import ApeSigner, ChainCommand, artifacts, connected_chain, deployments_option
 from scripts._publish import Publisher
 
@@ -51,7 +51,7 @@ def _show(rehearsal: Rehearsal, account: AccountAPI) -> None:
     for step in rehearsal.steps:
         where = f"  {to_checksum(step.address)}" if step.address else ""
         click.echo(f"{'sent already' if step.done else f'{step.gas:,} gas':>15}  {step.what}{where}")
-    most = f"at most {ether(rehearsal.most)} at {rehearsal.fees.most / 10**9:.3g} gwei"
+    most = f"at most {ether(rehearsal.most)} at {gwei(rehearsal.fees.most)}"
     click.echo(f"{rehearsal.gas:>11,} gas  in all, {most}; {account.address} has {ether(rehearsal.balance)}")
 
 

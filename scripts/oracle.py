@@ -12,10 +12,8 @@ import click
 from ape.api import AccountAPI
 from ape.cli import account_option
 
-from pictor.chain.deploy import ether
-from pictor.units import Address
-from scripts._ape import ApeSigner
-from scripts._oracle import EXIT_OPERATOR, EXIT_WAITING, OracleCommand, party_options, repeated, view_of
+from pictor.units import Address, ether
+from scripts._oracle import EXIT_OPERATOR, EXIT_WAITING, OracleCommand, party_options, repeated, sender_of, sender_options, view_of
 
 if TYPE_CHECKING:
     from pictor.oracle.cycle import Cycle, Result
@@ -36,6 +34,7 @@ def cli() -> None:
 @cli.command(cls=OracleCommand)
 @account_option(prompt=None)
 @party_options
+@sender_options
 @yes_option
 @click.option("--release", "releases", multiple=True, metavar="BOUND=REASON", help="Let a report that is held go out. Can be repeated.")
 @click.option("--wait", type=float, default=0, show_default=True, help="Seconds to wait for closing, signatures and activation.")
@@ -58,6 +57,7 @@ def once(account: AccountAPI | None, yes: bool, releases: tuple[str, ...], wait:
 @cli.command(cls=OracleCommand)
 @account_option(prompt=None)
 @party_options
+@sender_options
 @yes_option
 @click.option("--every", type=float, default=15, show_default=True, help="Seconds between two cycles.")
 @json_option
@@ -95,14 +95,14 @@ def check(account: AccountAPI | None, **party: Any) -> None:
 
 
 def _cycle(account: AccountAPI | None, yes: bool, releases: tuple[str, ...], party: dict[str, Any]) -> Cycle:
-    from pictor.oracle.cycle import Cycle, DirectSender
+    from pictor.oracle.cycle import Cycle
     from pictor.oracle.mailbox import Mailbox
     from pictor.oracle.proposal import Release
 
     if yes and account is None:
         raise click.UsageError("--yes needs an --account that pays")
     view = _view(party)
-    sender = DirectSender(view.chain, ApeSigner(account)) if yes and account is not None else None
+    sender = sender_of(view.chain, account, party) if yes and account is not None else None
     released = []
     for text in releases:
         bound, _, reason = text.partition("=")
@@ -113,7 +113,7 @@ def _cycle(account: AccountAPI | None, yes: bool, releases: tuple[str, ...], par
 
 
 def _view(party: dict[str, Any]) -> View:
-    names = ("ledger_url", "state", "policy_file", "source_networks", "folder")
+    names = ("ledger_url", "state", "policy_file", "source_networks", "fallback_network", "folder")
     return view_of(*(party[name] for name in names), create=False)
 
 

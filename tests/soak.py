@@ -94,6 +94,11 @@ class World:
         process.send_signal(how)
         return process.wait(timeout=60)
 
+    def kill(self) -> None:
+        """Leaves nothing running."""
+        for process in self.running.values():
+            process.kill()
+
     def chain_options(self) -> list[str]:
         """Where the chain and its contracts are."""
         return ["--network", self.url, "--deployments", str(self.folder / "deployments")]
@@ -132,9 +137,7 @@ def deploy(world: World) -> None:
         "priority_share": 1_000,
     }
     (world.folder / "deploy.toml").write_text(to_toml(config))
-    world.run(
-        "deploy", "--config", str(world.folder / "deploy.toml"), "--account", f"TEST::{DEPLOYER}", "--yes", *world.chain_options()
-    )
+    world.run("deploy", "--config", str(world.folder / "deploy.toml"), "--account", f"TEST::{DEPLOYER}", "--yes", *world.chain_options())
     rules = DEFAULT_PATH.read_text()
     for old, new in CHANGES.items():
         assert old in rules
@@ -210,13 +213,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("out/soak"), help="emptied first")
     options = parser.parse_args()
-    chance = random.Random(options.seed)  # noqa: S311
+    chance = random.Random(options.seed)
     shutil.rmtree(options.out, ignore_errors=True)
     options.out.mkdir(parents=True)
     with ExitStack() as stack:
         url = stack.enter_context(anvil("--block-time", "2", "--slots-in-an-epoch", "1", "--chain-id", str(CHAIN_ID)))
         world = World(url, options.out.resolve())
-        stack.callback(lambda: [process.kill() for process in world.running.values()])
+        stack.callback(world.kill)
         return soak(world, chance, options.epochs, options.kills)
 
 

@@ -10,6 +10,7 @@ from eth_utils.crypto import keccak
 from web3 import Web3
 from web3.types import RPCEndpoint
 
+from pictor.chain.node import failure
 from pictor.policy import ChainRules
 from pictor.units import TIME_LIMIT, Address
 
@@ -220,7 +221,7 @@ class TransferReader:
         except requests.exceptions.ConnectionError as error:
             raise UnreachableError(f"no connection to the provider ({type(error).__name__})") from None
         except Exception as error:  # a provider may fail in as many ways as there are transports
-            raise ProviderError(f"{type(error).__name__}: {str(error)[:300]}") from None
+            raise ProviderError(f"{type(error).__name__}: {failure(error)[:300]}") from None
 
     def _result(self, method: str, answer: Any) -> Any:
         if not isinstance(answer, dict) or answer.get("result") is None:

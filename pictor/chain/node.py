@@ -11,13 +11,14 @@ from typing import Any, Literal, Self
 import requests
 from eth_utils.address import to_checksum_address
 from hexbytes import HexBytes
-from web3 import HTTPProvider, Web3
+from web3 import Web3
 from web3.exceptions import Web3Exception, Web3RPCError
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers import BaseProvider
 from web3.types import BlockData, LogReceipt
 
 from pictor.chain.errors import NodeError, WrongChainError
+from pictor.chain.transport import HttpNode
 from pictor.units import Address, Timestamp
 
 Moment = int | Literal["latest", "safe", "finalized"]
@@ -57,7 +58,7 @@ class Chain:
     @classmethod
     def connect(cls, url: str, expected_id: int | None = None) -> Self:
         """The chain of the HTTP node at `url`."""
-        return cls(HTTPProvider(url), expected_id)
+        return cls(HttpNode(url), expected_id)
 
     def require(self, chain_id: int) -> None:
         """Raises WrongChainError unless this is the chain of that id."""

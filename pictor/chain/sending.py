@@ -4,9 +4,9 @@ A transaction is signed first and sent then, so its hash is known, and can be wr
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
@@ -15,12 +15,13 @@ from web3.exceptions import ContractLogicError, TransactionNotFound, Web3RPCErro
 from web3.types import TxParams, TxReceipt, Wei
 
 from pictor.chain.contracts import Call
-from pictor.chain.errors import ChainError, NotMinedError, RevertedError
+from pictor.chain.errors import NonceTakenError, NotMinedError, RefusedError, RevertedError
 from pictor.chain.interfaces import revert
 from pictor.chain.node import Chain
 from pictor.units import Address, to_checksum
 
 POLL = 0.5  # seconds between two looks for a receipt
+SETTLING = 10  # seconds in which a node may be late to show a transaction whose nonce it counts already
 BUMP = 1_250  # basis points: a replacement must pay 10 % more to be taken by common nodes, and this is above that for sure
 GAS_MARGIN = 2_000  # basis points on top of what a transaction was estimated to need
 BASIS_POINTS = 10_000
@@ -64,10 +65,15 @@ class Fees:
         """The transaction's fields."""
         return {"gasPrice": self.most} if self.tip is None else {"maxFeePerGas": self.most, "maxPriorityFeePerGas": self.tip}
 
+    @property
+    def raised(self) -> "Fees":
+        """The least that a transaction must pay to take the place of one that has these fees."""
+        return Fees(_bumped(self.most), None if self.tip is None else _bumped(self.tip))
+
     def replacing(self, old: "Fees") -> "Fees":
-        """These fees, raised to what is needed to take the place of a transaction that has `old`."""
-        tip = None if self.tip is None else max(self.tip, _bumped(old.tip or 0))
-        return Fees(max(self.most, _bumped(old.most)), tip)
+        """These fees, or more where that is needed to take the place of a transaction that has `old`."""
+        least = old.raised
+        return Fees(max(self.most, least.most), None if self.tip is None else max(self.tip, least.tip or 0))
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,15 @@ class Signed:
         """Its id on the chain."""
         return keccak(self.raw)
 
+    def entry(self) -> dict[str, Any]:
+        """The transaction as a journal has it."""
+        return {"nonce": self.nonce, "most": self.fees.most, "tip": self.fees.tip, "raw": self.raw.hex()}
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> Self:
+        """The transaction that a journal has. Raises KeyError, TypeError or ValueError if it is none."""
+        return cls(entry["nonce"], Fees(entry["most"], entry["tip"]), bytes.fromhex(entry["raw"]))
+
 
 def current_fees(chain: Chain) -> Fees:
     """Fees that hold while the base fee doubles, or the node's gas price where there is no base fee."""
@@ -93,10 +108,15 @@ def current_fees(chain: Chain) -> Fees:
     return Fees(2 * base + tip, tip)
 
 
+def least_price(chain: Chain) -> int:
+    """What a unit of gas costs at least now: the base fee, or the node's gas price where there is none."""
+    base = chain.web3.eth.get_block("latest").get("baseFeePerGas")
+    return chain.web3.eth.gas_price if base is None else base
+
+
 def is_too_cheap(chain: Chain, fees: Fees) -> bool:
     """Whether no block can take a transaction with `fees` now."""
-    base = chain.web3.eth.get_block("latest").get("baseFeePerGas")
-    return fees.most < (chain.web3.eth.gas_price if base is None else base)
+    return fees.most < least_price(chain)
 
 
 def estimate(chain: Chain, sender: Address, call: Call) -> int:
@@ -110,19 +130,26 @@ def estimate(chain: Chain, sender: Address, call: Call) -> int:
 
 def sign(chain: Chain, signer: Signer, call: Call, nonce: int, fees: Fees, least_gas: int = 0) -> Signed:
     """`call` as a signed transaction with at least `least_gas`. Raises RevertedError if it would fail now."""
-    gas = max(estimate(chain, signer.address, call), least_gas)
+    return sign_with(chain, signer, call, nonce, fees, max(estimate(chain, signer.address, call), least_gas))
+
+
+def sign_with(chain: Chain, signer: Signer, call: Call, nonce: int, fees: Fees, gas: int) -> Signed:
+    """`call` as a signed transaction that may use `gas`."""
     fields = {**_fields(signer.address, call), "chainId": chain.id, "nonce": nonce, "gas": gas, **fees.fields()}
     return Signed(nonce, fees, signer.sign(fields))
 
 
 def broadcast(chain: Chain, signed: Signed) -> None:
-    """Sends a transaction. One that the node knows already, or whose nonce was used meanwhile, is no error: the receipt tells."""
+    """Sends a transaction. One that the node knows already, or whose nonce was used meanwhile, is no error: the receipt tells.
+
+    Raises RefusedError.
+    """
     try:
         chain.web3.eth.send_raw_transaction(HexBytes(signed.raw))
     except Web3RPCError as error:
         text = str(error).lower()
         if not any(known in text for known in ("already known", "already imported", "known transaction", "nonce too low")):
-            raise ChainError(f"the node refuses transaction 0x{signed.hash.hex()}: {_reason(error)}") from error
+            raise RefusedError(signed.hash, _reason(error)) from error
 
 
 def receipt(chain: Chain, transaction: bytes) -> TxReceipt | None:
@@ -143,6 +170,20 @@ def wait(chain: Chain, transactions: Sequence[Signed], timeout: float) -> TxRece
         if time.monotonic() > deadline:
             raise NotMinedError(transactions[-1].hash, timeout)
         time.sleep(POLL)
+
+
+def outcome(chain: Chain, account: Address, transactions: Sequence[Signed]) -> TxReceipt | None:
+    """The receipt of that one of the account's `transactions`, all with one nonce, that is mined; None if their nonce is unused.
+
+    Raises NonceTakenError if another transaction has used it.
+    """
+    nonce = transactions[-1].nonce
+    if chain.nonce(account) <= nonce:
+        return None
+    try:
+        return wait(chain, transactions, SETTLING)
+    except NotMinedError:
+        raise NonceTakenError(account, nonce) from None
 
 
 def send(chain: Chain, signer: Signer, call: Call, timeout: float = 300) -> TxReceipt:

@@ -20,8 +20,7 @@ from web3.types import TxReceipt
 from pictor.activity.ledger import Position
 from pictor.chain.contracts import Call, Contracts
 from pictor.chain.errors import ChainError, RevertedError
-from pictor.chain.node import Chain
-from pictor.chain.sending import Signer, estimate, send
+from pictor.chain.sending import estimate
 from pictor.epoch.archive import open_archive, write_archive
 from pictor.epoch.manifest import ArchiveError
 from pictor.epoch.messages import Report
@@ -108,23 +107,6 @@ class Sender(Protocol):
 
     def send(self, call: Call) -> TxReceipt:
         """Sends a call and waits until it counts. Raises RevertedError if it fails, ChainError if it cannot be sent."""
-
-
-@dataclass(frozen=True)
-class DirectSender:
-    """Sends each transaction once, and waits until it is mined."""
-
-    chain: Chain
-    signer: Signer
-
-    @property
-    def address(self) -> Address:
-        """See Sender."""
-        return self.signer.address
-
-    def send(self, call: Call) -> TxReceipt:
-        """See Sender."""
-        return send(self.chain, self.signer, call)
 
 
 @dataclass(frozen=True)

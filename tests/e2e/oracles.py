@@ -13,8 +13,9 @@ from web3 import HTTPProvider
 from pictor.activity.ledger import Ledger
 from pictor.chain import Chain, Contracts, Deployment
 from pictor.chain.anvil import anvil
+from pictor.chain.sender import JournalledSender
 from pictor.oracle.attest import Attestor, Held, Verdict
-from pictor.oracle.cycle import Cycle, DirectSender
+from pictor.oracle.cycle import Cycle
 from pictor.oracle.guard import Guard
 from pictor.oracle.mailbox import Mailbox
 from pictor.oracle.proposal import Release
@@ -111,7 +112,7 @@ class Network:
     def oracle(self, name: str = "oracle", *, releases: tuple[Release, ...] = (), pays: bool = True, **view: Any) -> Cycle:
         """An oracle, that pays by an account of its name."""
         seen = self.view(name, **view)
-        sender = DirectSender(seen.chain, signer(name)) if pays else None
+        sender = JournalledSender(seen.chain, signer(name), self.folder / name / "sender") if pays else None
         return Cycle(seen, self.mailbox(seen), self.archives, sender, releases)
 
     def attestor(self, number: int, **view: Any) -> Attestor:

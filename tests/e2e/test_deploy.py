@@ -23,9 +23,10 @@ from pictor.chain import (
     WrongChainError,
     send,
 )
-from pictor.chain.deploy import Deployer, MismatchError, UnfundedError, parse_config
+from pictor.chain.deploy import Deployer, MismatchError, parse_config
 from pictor.chain.deploy import plan as planning
 from pictor.chain.deploy.journal import alone
+from pictor.chain.errors import UnfundedError
 from pictor.units import DAY, Address, to_checksum
 from tests.e2e.support import (
     CHAIN_ID,
@@ -238,7 +239,7 @@ def test_a_transaction_that_the_pool_has_dropped_is_sent_again(tmp_path: Path) -
 
 
 def test_a_nonce_that_another_transaction_has_used_costs_nothing_but_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pictor.chain.deploy.deployer.SETTLING", 0)
+    monkeypatch.setattr("pictor.chain.sending.SETTLING", 0)
     with local_chain("--no-mining") as chain:
         one = deployer(chain, tmp_path)
         with pytest.raises(NotMinedError):

@@ -2,7 +2,7 @@
 
 from pictor.chain.deploy.audit import MismatchError
 from pictor.chain.deploy.config import Committee, ConfigError, DeployConfig, load_config, parse_config
-from pictor.chain.deploy.deployer import Deployer, Rehearsal, Rehearsed, UnfundedError, ether
+from pictor.chain.deploy.deployer import Deployer, Rehearsal, Rehearsed
 from pictor.chain.deploy.plan import VERIFIER
 
 DEPLOYED = ("Powers", VERIFIER, "AttestorCommittee", "VIPPass", "ScoreRegistry", "PassArt")  # what artifacts are needed of
@@ -17,8 +17,6 @@ __all__ = [
     "MismatchError",
     "Rehearsal",
     "Rehearsed",
-    "UnfundedError",
-    "ether",
     "load_config",
     "parse_config",
 ]

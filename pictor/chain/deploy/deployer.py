@@ -25,7 +25,7 @@ from pictor.chain.deploy.config import DeployConfig
 from pictor.chain.deploy.journal import Identity, Journal, alone
 from pictor.chain.deploy.plan import Creation, Step, plan
 from pictor.chain.deployments import DeployedContract, Deployment
-from pictor.chain.errors import ChainError, DeploymentError, NotMinedError, RevertedError
+from pictor.chain.errors import ChainError, DeploymentError, NonceTakenError, NotMinedError, RevertedError, UnfundedError
 from pictor.chain.node import Chain
 from pictor.chain.sending import Fees, Signed, Signer
 from pictor.units import Address, to_checksum
@@ -33,15 +33,6 @@ from pictor.units import Address, to_checksum
 PLENTY = 10**30  # wei, for the rehearsal: what the real account lacks is found out by the sum
 LARGEST_GAS = 1 << 24  # what a transaction may have where EIP-7825 is in force
 PATIENCE = 30  # seconds between two looks at whether a transaction's fees have become too low
-SETTLING = 10  # seconds in which a node may be late to show a transaction whose nonce it counts already
-
-
-class UnfundedError(DeploymentError):
-    """The account cannot pay. Amounts in wei."""
-
-    def __init__(self, account: Address, needed: int, found: int) -> None:
-        super().__init__(f"{to_checksum(account)} has {ether(found)}, and up to {ether(needed)} may be needed")
-        self.account, self.needed, self.found = account, needed, found
 
 
 @dataclass(frozen=True)
@@ -206,12 +197,11 @@ class Deployer:
 
     def _is_lost(self, sent: list[Signed]) -> bool:
         """Whether none of the transactions can ever be mined with success: they failed, or another one has used their nonce."""
-        if not sent or self.chain.nonce(self.deployer) <= sent[-1].nonce:
-            return False
         try:
-            return sending.wait(self.chain, sent, SETTLING)["status"] != 1
-        except NotMinedError:
+            receipt = sending.outcome(self.chain, self.deployer, sent) if sent else None
+        except NonceTakenError:
             return True
+        return receipt is not None and receipt["status"] != 1
 
     def _confirm(self, receipts: Mapping[str, TxReceipt], timeout: float) -> None:
         """Waits until the last step is as deep as asked for, and all steps are still where they were."""
@@ -247,12 +237,6 @@ class Deployer:
         calls = {step.name: step.call(self.artifacts, made) for step in self.steps if isinstance(step, Creation)}
         audit(deployment.gateways(chain, block), deployment, self.config, self.deployer, self.artifacts, calls)
         return deployment
-
-
-def ether(wei: int) -> str:
-    """An amount of the chain's coin as people read it: six digits behind the point, rounded up."""
-    micro = -(-wei // 10**12)
-    return f"{micro // 10**6}.{micro % 10**6:06d} ETH"
 
 
 def _fingerprint(config: DeployConfig, deployer: Address, artifacts: Artifacts, steps: list[Step]) -> bytes:

@@ -4,18 +4,15 @@ Whatever happens after that, the same transaction can be sent again, and takes e
 moment goes on where it stopped. The file, `deployments/<chainId>.journal.json`, holds no secret, and goes when the deployment is done.
 """
 
-import fcntl
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from pictor.chain.errors import DeploymentError
-from pictor.chain.files import sync_folder, write_json
-from pictor.chain.sending import Fees, Signed
+from pictor.chain.files import locked, sync_folder, write_json
+from pictor.chain.sending import Signed
 from pictor.units import Address, to_checksum
 
 VERSION = 1
@@ -58,7 +55,7 @@ class Journal:
                 Address(content["deployer"].lower()),
                 bytes.fromhex(content["configuration"]),
             )
-            steps = {name: [_signed(one) for one in sent] for name, sent in content["steps"].items()}
+            steps = {name: [Signed.of(one) for one in sent] for name, sent in content["steps"].items()}
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise DeploymentError(f"{path}: not a journal: {type(error).__name__}: {error}") from error
         _require_same(path, identity, found)
@@ -87,30 +84,14 @@ class Journal:
             "genesis": self.identity.genesis.hex(),
             "deployer": to_checksum(self.identity.deployer),
             "configuration": self.identity.configuration.hex(),
-            "steps": {
-                name: [{"nonce": one.nonce, "most": one.fees.most, "tip": one.fees.tip, "raw": one.raw.hex()} for one in sent]
-                for name, sent in self.steps.items()
-            },
+            "steps": {name: [one.entry() for one in sent] for name, sent in self.steps.items()},
         }
         write_json(self.path, content)
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keeps a second deployment out of `folder` for as long as this one runs; the lock ends with the process, however it ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise DeploymentError(f"another deployment is at work in {folder}") from None
-    finally:
-        os.close(descriptor)
-
-
-def _signed(entry: Any) -> Signed:
-    return Signed(entry["nonce"], Fees(entry["most"], entry["tip"]), bytes.fromhex(entry["raw"]))
+def alone(folder: Path) -> AbstractContextManager[None]:
+    """Keeps a second deployment out of `folder` for as long as this one runs."""
+    return locked(folder, DeploymentError(f"another deployment is at work in {folder}"))
 
 
 def _require_same(path: Path, asked: Identity, found: Identity) -> None:
