@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +105,19 @@ def sender_options(command: Any) -> Any:
     return command
 
 
+def service_options(command: Any) -> Any:
+    """The options of what goes on for ever."""
+    for option in reversed(
+        (
+            click.option("--every", type=click.FloatRange(min=0.1), default=15, show_default=True, help="Seconds between two looks."),
+            click.option("--listen", metavar="HOST:PORT", help="Answer /metrics (Prometheus), /healthz and /readyz here."),
+            click.option("--log", type=click.Choice(("text", "json")), default="text", show_default=True, help="What logs look like."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 def sender_of(chain: Chain, account: AccountAPI, options: Mapping[str, Any]) -> JournalledSender:
     """The sender that the options say, of a party with `state`."""
     from pictor.chain.sender import JournalledSender, Terms
@@ -164,17 +176,3 @@ class ApeMessageSigner:
         joined = bytes(signature.encode_rsv())
         # Some devices count the last byte from 0, contracts from 27.
         return joined if joined[-1] >= 27 else joined[:-1] + bytes([joined[-1] + 27])
-
-
-def repeated(work: Callable[[], Any], seconds: float) -> Iterator[Any]:
-    """What `work` comes to, again and again; a failure is told, and does not end it."""
-    import structlog
-
-    from pictor.oracle.view import FAILURES
-
-    while True:
-        try:
-            yield work()
-        except FAILURES as error:
-            structlog.get_logger().error("failed, and will be tried again", reason=str(error) or type(error).__name__)
-        time.sleep(seconds)

@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from ape.api import AccountAPI
 from ape.cli import account_option
 
-from scripts._oracle import EXIT_OPERATOR, EXIT_WAITING, ApeMessageSigner, OracleCommand, party_options, repeated, view_of
+from scripts._oracle import EXIT_OPERATOR, EXIT_WAITING, ApeMessageSigner, OracleCommand, party_options, service_options, view_of
+
+if TYPE_CHECKING:
+    from pictor.oracle.attest import Attestor
+    from pictor.oracle.view import View
 
 
 @click.command(cls=OracleCommand, short_help="Recompute an epoch and sign it")
 @account_option()
 @click.option("--source", metavar="DIR", help="The operator's ledger, that --ledger mirrors. Without it, somebody else must mirror.")
 @party_options
-@click.option("--watch", is_flag=True, help="Go on for ever: an attestor's whole job.")
-@click.option("--every", type=float, default=15, show_default=True, help="Seconds between two looks, with --watch.")
-@click.option("--json", "as_json", is_flag=True, help="Print each verdict as a line of JSON.")
+@click.option("--watch", is_flag=True, help="Go on until SIGTERM: an attestor's whole job.")
+@service_options
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as a line of JSON.")
 def cli(
     account: AccountAPI,
     source: str | None,
@@ -33,6 +38,8 @@ def cli(
     folder: Path,
     watch: bool,
     every: float,
+    listen: str | None,
+    log: str,
     as_json: bool,
 ) -> None:
     """Recompute the newest proposal from an own mirror of the ledger and an own node, say what differs, and sign if nothing does.
@@ -65,12 +72,35 @@ def cli(
             click.echo(f"  {reason}")
 
     if watch:
-        last = None
-        for said in repeated(attestor.attend, every):
-            if said != last:
-                tell(said)
-            last = said
+        _watch(attestor, view, every, listen, log)
+        return
     said = attestor.attend()
     tell(said)
     bad = {Verdict.REFUSED: EXIT_OPERATOR, Verdict.NO_SIGNER: EXIT_OPERATOR, Verdict.NOT_CLOSED: EXIT_WAITING}
     sys.exit(bad.get(said.verdict, 0))
+
+
+def _watch(attestor: Attestor, view: View, every: float, listen: str | None, log: str) -> None:
+    """The service."""
+    import structlog
+
+    from pictor.oracle.attest import Attestation, Verdict
+    from pictor.oracle.metrics import AttestorMetrics
+    from pictor.oracle.service import Health, listening, log_to, serve
+
+    log_to(as_json=log == "json")
+    health: Health[Attestation] = Health()
+    metrics = AttestorMetrics(health.registry)
+
+    def work() -> Attestation:
+        said = attestor.attend()
+        metrics.see(said, view)
+        return said
+
+    def tell(said: Attestation) -> None:
+        about = {"epoch": said.epoch, "verdict": said.verdict.name} | ({"reasons": said.reasons} if said.reasons else {})
+        logger = structlog.get_logger()
+        (logger.error if said.verdict in (Verdict.REFUSED, Verdict.NO_SIGNER) else logger.info)(said.verdict.value, **about)
+
+    with listening(listen, health):
+        serve(work, tell, every, view.folder, health)

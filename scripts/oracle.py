@@ -13,7 +13,7 @@ from ape.api import AccountAPI
 from ape.cli import account_option
 
 from pictor.units import Address, ether
-from scripts._oracle import EXIT_OPERATOR, EXIT_WAITING, OracleCommand, party_options, repeated, sender_of, sender_options, view_of
+from scripts._oracle import EXIT_OPERATOR, EXIT_WAITING, OracleCommand, party_options, sender_of, sender_options, service_options, view_of
 
 if TYPE_CHECKING:
     from pictor.oracle.cycle import Cycle, Result
@@ -59,16 +59,25 @@ def once(account: AccountAPI | None, yes: bool, releases: tuple[str, ...], wait:
 @party_options
 @sender_options
 @yes_option
-@click.option("--every", type=float, default=15, show_default=True, help="Seconds between two cycles.")
-@json_option
-def run(account: AccountAPI | None, yes: bool, every: float, as_json: bool, **party: Any) -> None:
-    """Run cycles for ever. What a cycle comes to is told when it is news."""
+@service_options
+def run(account: AccountAPI | None, yes: bool, every: float, listen: str | None, log: str, **party: Any) -> None:
+    """Run cycles until SIGTERM. What a cycle comes to is logged when it is news."""
+    from pictor.oracle.metrics import OracleMetrics
+    from pictor.oracle.service import Health, listening, log_to, serve
+
+    log_to(as_json=log == "json")
     cycle = _cycle(account, yes, (), party)
-    last = None
-    for result in repeated(cycle.run, every):
-        if result != last:
-            _tell(result, as_json)
-        last = result
+    health: Health[Result] = Health()
+    metrics = OracleMetrics(health.registry)
+    payer = None if account is None else Address(account.address.lower())
+
+    def work() -> Result:
+        result = cycle.run()
+        metrics.see(result, cycle.view, payer)
+        return result
+
+    with listening(listen, health):
+        serve(work, _log, every, party["state"], health)
 
 
 @cli.command(cls=OracleCommand)
@@ -126,6 +135,24 @@ def _exit_code(result: Result) -> int:
         return EXIT_OPERATOR
     waiting = (Outcome.NOT_CLOSED, Outcome.AWAITING_SIGNATURES, Outcome.AWAITING_ACTIVATION)
     return EXIT_WAITING if result.outcome in waiting else 0
+
+
+def _log(result: Result) -> None:
+    """One line for the report, and one each for passes and standings that are not done."""
+    import structlog
+
+    from pictor.oracle.cycle import Issuing, Outcome, Syncing
+
+    log = structlog.get_logger()
+    about: dict[str, Any] = {"epoch": result.epoch, "outcome": result.outcome.name}
+    about |= {name: value for name, value in (("details", result.details), ("missing", result.missing)) if value}
+    needs_operator = _exit_code(result) == EXIT_OPERATOR
+    tell = log.error if needs_operator else log.warning if result.outcome is Outcome.AWAITING_SIGNATURES else log.info
+    tell(result.outcome.value, **about)
+    if result.issuing is not Issuing.DONE:
+        log.info(f"passes: {result.issuing.value}", issuing=result.issuing.name, left=result.passes_left)
+    if result.syncing is not Syncing.DONE:
+        log.info(f"standings: {result.syncing.value}", syncing=result.syncing.name, left=result.to_sync)
 
 
 def _tell(result: Result, as_json: bool) -> None:

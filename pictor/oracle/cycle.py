@@ -126,6 +126,11 @@ class Cycle:
         self._synced: set[int] = set()
         self._held: tuple[int, Position, _Step] | None = None  # computed once for each state of the ledger
 
+    @property
+    def view(self) -> View:
+        """What the oracle knows."""
+        return self._view
+
     def run(self) -> Result:
         """One cycle. Raises ChainError, or what a node's failure raises (NODE_FAILURES); the next cycle begins anew."""
         closing = newest_closed(self._view, self._view.now())
