@@ -126,6 +126,16 @@ def sender_of(chain: Chain, account: AccountAPI, options: Mapping[str, Any]) -> 
     return JournalledSender(chain, ApeSigner(account), options["state"] / "sender", terms)
 
 
+def sources_of(chain: Chain, source_networks: tuple[str, ...]) -> dict[int, Chain]:
+    """The chains whose recharges can count, by id: that of the contracts, and others."""
+    sources = {chain.id: chain}
+    for network in source_networks:
+        with networks.parse_network_choice(network) as provider:
+            source = Chain(node_of(provider))
+        sources[source.id] = source
+    return sources
+
+
 def view_of(
     ledger_url: str,
     state: Path,
@@ -143,11 +153,7 @@ def view_of(
 
     load_policies(policy_file)  # to name the file in what may be wrong
     chain = connected_chain(fallback_network)
-    sources = {chain.id: chain}
-    for network in source_networks:
-        with networks.parse_network_choice(network) as provider:
-            source = Chain(node_of(provider))
-        sources[source.id] = source
+    sources = sources_of(chain, source_networks)
     ledger = Ledger.open(ledger_url, create=create)
     view = View.open(Deployment.load(folder, chain.id), chain, sources, ledger, policy_file.read_text(encoding="utf-8"), state)
     view.check()

@@ -12,7 +12,7 @@ import click
 from ape.api import AccountAPI
 from ape.cli import account_option
 
-from pictor.units import Address, ether
+from pictor.units import Address, ether, to_checksum
 from scripts._oracle import EXIT_OPERATOR, EXIT_WAITING, OracleCommand, party_options, sender_of, sender_options, service_options, view_of
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def run(account: AccountAPI | None, yes: bool, every: float, listen: str | None,
 def check(account: AccountAPI | None, **party: Any) -> None:
     """Check that contracts, policy, ledger, nodes and messages belong together, and show who attests. Exit code 1: they do not."""
     from pictor.oracle.closing import newest_closed
+    from pictor.oracle.moved import moved_passes
     from pictor.oracle.quorum import Quorum
 
     view = _view(party)
@@ -101,6 +102,10 @@ def check(account: AccountAPI | None, **party: Any) -> None:
         click.echo(f"  0x{signer.hex()}")
     if account is not None:
         click.echo(f"{account.address} has {ether(view.chain.balance(Address(account.address.lower())))}")
+    view.rollups.update()
+    for moved in moved_passes(view):
+        click.echo(f"{to_checksum(moved.account)} is now {to_checksum(moved.to)}, and still holds a pass of a {moved.role.name.lower()}:")
+        click.echo(f"  ape run govern VIPPass revoke {moved.pass_id} 'moved to {to_checksum(moved.to)}' --account GUARDIAN --yes")
 
 
 def _cycle(account: AccountAPI | None, yes: bool, releases: tuple[str, ...], party: dict[str, Any]) -> Cycle:

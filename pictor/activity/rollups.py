@@ -152,6 +152,11 @@ class Rollups:
             moves=tuple(moves),
         )
 
+    def moves(self, end: int, cut: Cut | None = None) -> list[Group]:
+        """The groups of accounts that count as one in an epoch that ends at `end`."""
+        index = self._index()
+        return self._moves(index, end, cut or _cut(index))
+
     def online_minutes(self, account: Address, start: int, end: int, cut: Cut | None = None) -> list[int]:
         """The minutes (since the Unix epoch) in `[start, end)` that a worker was online, in order; with those of all accounts that count as
         this one in an epoch that ends at `end`."""

@@ -217,12 +217,16 @@ class Archive:
     def _policy(self) -> Policy:
         path = self._folder / "policy.toml"
         try:
-            policy = parse_policies(path.read_text(encoding="utf-8")).at(self.statement.epoch)
+            policy = parse_policies(self.policy_text()).at(self.statement.epoch)
         except (PolicyError, UnicodeDecodeError) as error:
             raise BadFileError(f"{path}: {error}") from None
         if policy.hash() != self.statement.policy_hash:
             raise BadFileError(f"{path}: has hash 0x{policy.hash().hex()}, the report 0x{self.statement.policy_hash.hex()}")
         return policy
+
+    def policy_text(self) -> str:
+        """The rules, all versions, as TOML."""
+        return (self._folder / "policy.toml").read_text(encoding="utf-8")
 
     def _tree(self) -> MerkleTree:
         path = self._folder / "tree.bin"
