@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup test demo lint gas bench abi deploy-tools lock clean
+.PHONY: setup test demo soak lint gas bench abi deploy-tools lock clean
 .DEFAULT_GOAL := test
 
 setup: .venv/.ready
@@ -17,9 +17,13 @@ setup: .venv/.ready
 test: setup
 	ape test tests --network ethereum:local:foundry
 
-# The system in a minute, on a local chain of its own. What it makes lies in demo/.
+# The whole system as a tour, on a local chain of its own. What it makes lies in demo/.
 demo: setup
 	ape run demo
+
+# A quarter of an hour with blocks every two seconds and epochs of a minute: the oracle is killed twenty times, an attestor is rotated, and every epoch is verified.
+soak: setup
+	python -m tests.soak
 
 # Detectors that slither.config.json leaves out were read and found to speak of style, or of this project's ways on purpose.
 lint: setup
