@@ -103,7 +103,7 @@ class Network:
         folder = self.folder / name
         ledger = ledger or self.ledger
         chain = Chain(provider or HTTPProvider(self.url))
-        return View.open(self.deployment, chain, {}, ledger, policy or self.policy, folder)
+        return View.open(self.deployment, chain, {chain.id: chain}, ledger, policy or self.policy, folder)
 
     def mailbox(self, view: View) -> Mailbox:
         """The mailbox."""
