@@ -8,7 +8,7 @@ import sys
 
 from benchmarks.measure import Figure
 
-ROOMS = ("ingest", "scoring", "tree")
+ROOMS = ("ingest", "scoring", "tree", "cycle")
 
 
 def main() -> int:

@@ -98,18 +98,20 @@ def next_standings(folder: Path, age: int) -> None:
 
 def _standings(folder: Path, members: int) -> Iterator[Figure]:
     make_rollups(folder, members, 31)
-    score(folder, members, EPOCH - 1)  # as every day: the epoch before has been scored
-    seconds = medians({"ours": lambda: score(folder, members, EPOCH), "theirs": lambda: plain_sql(folder, members)}, REPEATS)
+    holders = all_hold(members)
+    score(folder, holders, EPOCH - 1)  # as every day: the epoch before has been scored
+    seconds = medians({"ours": lambda: score(folder, holders, EPOCH), "theirs": lambda: plain_sql(folder, holders)}, REPEATS)
     yield Figure(f"eligibility and standings of {members:,} members from rollups", seconds["ours"], "s", at_most=3)
-    yield Figure("the same, memory", fresh(score, folder, members, EPOCH).peak / GIB, "GiB", at_most=2)
+    yield Figure("the same, memory", fresh(score, folder, holders, EPOCH).peak / GIB, "GiB", at_most=2)
     yield Figure("as a multiple of plain DuckDB SQL", seconds["ours"] / seconds["theirs"], "", at_most=1.2)
 
 
 def _history(folder: Path, members: int, days: int) -> Iterator[Figure]:
+    holders = all_hold(members)
     for length in (31, days):
         make_rollups(folder / str(length), members, length)
-        score(folder / str(length), members, EPOCH - 1)
-    runs = {str(length): partial(score, folder / str(length), members, EPOCH) for length in (31, days)}
+        score(folder / str(length), holders, EPOCH - 1)
+    runs = {str(length): partial(score, folder / str(length), holders, EPOCH) for length in (31, days)}
     seconds = medians(runs, REPEATS)
     ratio = seconds[str(days)] / seconds["31"]
     yield Figure(f"an epoch of {members:,} members after {days} days of history, as a multiple of 31", ratio, "", at_most=1.15)
@@ -162,19 +164,19 @@ def policy() -> Policy:
     return load_policies().at(EPOCH)
 
 
-def score(folder: Path, members: int, epoch: int) -> None:
+def score(folder: Path, holders: pa.Table, epoch: int) -> None:
     """One epoch by the engine."""
-    score_epoch(Rollups.open(Ledger.open(folder / "ledger")), policy(), epoch, all_hold(members))
+    score_epoch(Rollups.open(Ledger.open(folder / "ledger")), policy(), epoch, holders)
 
 
-def plain_sql(folder: Path, members: int) -> None:
+def plain_sql(folder: Path, holders: pa.Table) -> None:
     """The same by hand: one script of SQL, with the shipped rules' numbers written in."""
     ledger = Ledger.open(folder / "ledger")
     files = RollupFiles(ledger.storage.scratch / "rollups")
     index = files.index()
     checkpoint = index.checkpoints[-1]
     con = counting.connect()
-    con.register("holders", all_hold(members))
+    con.register("holders", holders)
     text = SQL.read_text()
     for name, paths in {
         "accounts": files.paths(index.series("accounts")),

@@ -77,7 +77,7 @@ def passes_at(vip_pass: VIPPass, block: Block, first_block: int, file: Path, *, 
     _check(_after(then, (event for event in events if event.block > block.number), times), vip_pass, file)
     passes = Passes(block, then)
     if is_final and not (known and known.block == block):
-        _save(file, passes, vip_pass)
+        keep(file, passes, vip_pass)
     return passes
 
 
@@ -149,7 +149,8 @@ def _origin(vip_pass: VIPPass) -> str:
     return f"{vip_pass.chain.id}-{vip_pass.address}"
 
 
-def _save(file: Path, passes: Passes, vip_pass: VIPPass) -> None:
+def keep(file: Path, passes: Passes, vip_pass: VIPPass) -> None:
+    """Leaves what is known at a final block in `file`, for `passes_at` to go on from."""
     block = passes.block
     about = {"of": _origin(vip_pass), "number": str(block.number), "hash": block.hash.hex(), "timestamp": str(block.timestamp)}
     file.parent.mkdir(parents=True, exist_ok=True)
