@@ -83,7 +83,7 @@ def half(_question: Any, answer: Answer) -> Answer:
 
 def silent(_question: Any, answer: Answer) -> Answer:
     """It answers when nobody waits any more."""
-    time.sleep(3)
+    time.sleep(4)
     return answer
 
 

@@ -246,7 +246,7 @@ def front(chain: Chain) -> Iterator[FaultyNode]:
 
 def node(url: str) -> HttpNode:
     """A node that is not waited for."""
-    return HttpNode(url, timeout=1, attempts=1)
+    return HttpNode(url, timeout=2, attempts=1)
 
 
 FAULTS = {"too many requests": too_many, "a broken gateway": broken, "half an answer": half, "no answer in time": silent}
