@@ -62,19 +62,16 @@ def read_log(
 
 
 def hear(con: duckdb.DuckDBPyConnection) -> None:
-    """`heard(worker, hour, batch, mask)` from `heartbeats`: a heartbeat vouches for the minute that it falls in."""
-    con.execute("""
-        CREATE OR REPLACE TEMP TABLE workers AS SELECT worker, hash(worker) AS hash FROM (SELECT DISTINCT worker FROM heartbeats)
-    """)
+    """`heard(key, hour, batch, mask)` and `workers(worker, key)` from `heartbeats`: each vouches for the minute that it falls in."""
     # Numbers group faster than text. Should two workers share a hash, text it is.
-    unique = con.execute("SELECT count(DISTINCT hash) = count(*) FROM workers").fetchall()[0][0]
-    key = "hash" if unique else "worker"
+    for key in ("hash(worker)", "worker"):
+        con.execute(f"CREATE OR REPLACE TEMP TABLE workers AS SELECT worker, {key} AS key FROM (SELECT DISTINCT worker FROM heartbeats)")
+        if con.execute("SELECT count(DISTINCT key) = count(*) FROM workers").fetchall()[0][0]:
+            break
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE heard AS
-        SELECT worker, batch, hour, mask FROM (
-            SELECT {key}, batch, "at"::UINTEGER // 3600 AS hour, bit_or(1::BIGINT << ("at"::UINTEGER % 3600 // 60)) AS mask
-            FROM (SELECT *, hash(worker) AS hash FROM heartbeats) GROUP BY ALL
-        ) JOIN workers USING ({key})
+        SELECT {key} AS key, batch, "at"::UINTEGER // 3600 AS hour, bit_or(1::BIGINT << ("at"::UINTEGER % 3600 // 60)) AS mask
+        FROM heartbeats GROUP BY ALL
     """)
 
 
@@ -101,10 +98,11 @@ def add_up(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def number(con: duckdb.DuckDBPyConnection) -> None:
-    """`fresh_minutes`, `fresh_sums` and `fresh_gpus` from `heard`, `said` and `gpus`, by the numbers in `ids`."""
+    """`fresh_minutes`, `fresh_sums` and `fresh_gpus` from `heard` and `workers`, `said` and `gpus`, by the numbers in `ids`."""
     con.execute(f"""
         CREATE OR REPLACE TEMP TABLE fresh_minutes AS
-            SELECT id AS account, hour::INTEGER AS hour, batch, mask FROM heard JOIN ids ON heard.worker = ids.account;
+            SELECT id AS account, hour::INTEGER AS hour, batch, mask
+            FROM heard JOIN (SELECT key, id FROM workers JOIN ids ON worker = account) USING (key);
         CREATE OR REPLACE TEMP TABLE fresh_sums AS
             SELECT id AS account, day::INTEGER AS day, batch, {_TOTALS} FROM said JOIN ids USING (account) GROUP BY ALL;
         CREATE OR REPLACE TEMP TABLE fresh_gpus AS

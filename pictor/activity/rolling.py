@@ -67,7 +67,7 @@ class Step:
         counting.hear(self.con)
         counting.add_up(self.con)
         self._number_names(
-            "SELECT worker FROM heard UNION SELECT account FROM said UNION SELECT worker FROM gpus"
+            "SELECT worker FROM workers UNION SELECT account FROM said UNION SELECT worker FROM gpus"
             ' UNION SELECT "from" FROM links UNION SELECT "to" FROM links'
         )
         counting.number(self.con)
