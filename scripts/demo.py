@@ -42,6 +42,8 @@ PATIENCE = 120  # seconds for a step
 @click.option("--members", type=click.IntRange(200, 20_000), default=2_000, show_default=True, help="Of the simulated network.")
 def cli(out: Path, members: int) -> None:
     """A local chain, a network of some thousand members, attestors that are processes of their own, and four epochs."""
+    from pictor.oracle.view import FAILURES
+
     started = time.monotonic()
     emptied(out)
     end = int(datetime(END.year, END.month, END.day, tzinfo=UTC).timestamp())
@@ -51,7 +53,7 @@ def cli(out: Path, members: int) -> None:
             url = stack.enter_context(anvil("--timestamp", begin, "--slots-in-an-epoch", "1", "--base-fee", "0", "--order", "fifo"))
             play = Play(Chain.connect(url), url, out.resolve(), end)
             tour(play, members, stack)
-    except (ChainError, OSError) as error:
+    except FAILURES as error:
         raise click.ClickException(f"{error} (what was made so far lies in {out})") from error
     say()
     say(f"{time.monotonic() - started:.0f} s. All of it lies in {out}: ledger, archives, mailbox, logs, and two pictures of passes.")
