@@ -116,7 +116,9 @@ def _eligible(activity: Activity, policy: Policy, end: int, run: Engine) -> ir.T
         ),
     )
     named = passed.join(activity.accounts, "id").select("role", "account")
-    return named.anti_join(run.rows(one_of(policy.not_members)), "account").order_by("role", "account")
+    if policy.not_members:
+        named = named.anti_join(run.rows(one_of(policy.not_members)), "account")
+    return named.order_by("role", "account")
 
 
 def _totals(activity: Activity, policy: Policy, holders: pa.Table, run: Engine) -> ir.Table:
