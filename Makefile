@@ -19,6 +19,8 @@ test: setup
 
 # The whole system as a tour, on a local chain of its own. What it makes lies in demo/.
 demo: setup
+	@echo "compiling the contracts: half a minute, the first time"
+	@ape compile --verbosity ERROR
 	ape run demo
 
 # A quarter of an hour with blocks every two seconds and epochs of a minute: the oracle is killed twenty times, an attestor is rotated, and every epoch is verified.
