@@ -7,7 +7,7 @@ more, as if their root had been the account from the start.
 
 The functions work on temporary relations of one connection, named here:
 
-    heartbeats, recharges, spends, frames, gpus   rows of the ledger, each with its `batch`
+    recharges, spends, frames, gpus   rows of the ledger, each with its `batch`
     ids(account, id)                 the numbers of the accounts that are named
     members(moved, root, id, account)             the accounts of each group, with their root's number
     fresh_minutes(account, hour, batch, mask)     bit m: the worker was online in minute m of the hour
@@ -20,7 +20,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 
+from pictor.activity.masks import minute_masks
 from pictor.activity.rollup_files import quoted
 from pictor.activity.schemas import TABLES
 
@@ -61,17 +64,14 @@ def read_log(
     con.execute(f"CREATE OR REPLACE TEMP VIEW {table} AS {query}" + (f" WHERE {' AND '.join(within)}" if within else ""))
 
 
-def hear(con: duckdb.DuckDBPyConnection) -> None:
-    """`heard(key, hour, batch, mask)` and `workers(worker, key)` from `heartbeats`: each vouches for the minute that it falls in."""
-    # Numbers group faster than text. Should two workers share a hash, text it is.
-    for key in ("hash(worker)", "worker"):
-        con.execute(f"CREATE OR REPLACE TEMP TABLE workers AS SELECT worker, {key} AS key FROM (SELECT DISTINCT worker FROM heartbeats)")
-        if con.execute("SELECT count(DISTINCT key) = count(*) FROM workers").fetchall()[0][0]:
-            break
-    con.execute(f"""
-        CREATE OR REPLACE TEMP TABLE heard AS
-        SELECT {key} AS key, batch, "at"::UINTEGER // 3600 AS hour, bit_or(1::BIGINT << ("at"::UINTEGER % 3600 // 60)) AS mask
-        FROM heartbeats GROUP BY ALL
+def hear(con: duckdb.DuckDBPyConnection, batches: Sequence[tuple[int, Path]] = ()) -> None:
+    """`heard(key, hour, batch, mask)` and `workers(worker, key)` from heartbeats: each vouches for the minute that it falls in."""
+    workers, masks = minute_masks(batches)
+    con.register("named", pa.table({"worker": workers, "key": np.arange(len(workers), dtype=np.int32)}))
+    con.register("masks", masks)
+    con.execute("""
+        CREATE OR REPLACE TEMP TABLE workers AS FROM named;
+        CREATE OR REPLACE TEMP TABLE heard AS SELECT worker AS key, batch, hour, bit_or(mask) AS mask FROM masks GROUP BY ALL
     """)
 
 

@@ -13,7 +13,7 @@ from pictor.activity.moves import Group
 from pictor.activity.rollup_files import Index, RollupFiles, quoted
 from pictor.units import DAY, HOUR, MINUTE, TIME_LIMIT, Address
 
-READ = ("heartbeats", "recharges", "spends", "frames", "gpus", "links")
+READ = ("recharges", "spends", "frames", "gpus", "links")  # as rows; heartbeats as masks
 _FULL = (1 << 60) - 1  # the mask of an hour online
 _LAST_DAY = 1 << 30
 _MOST_SPANS = 50
@@ -63,8 +63,8 @@ class Step:
     def take_in(self, entries: Sequence[Entry]) -> Index:
         """The index with the batches of `entries`, which follow each other, added."""
         for table in READ:
-            self._read(table, [entry for entry in entries if entry.table == table])
-        counting.hear(self.con)
+            self._read(table, _of(table, entries))
+        counting.hear(self.con, self._batches(_of("heartbeats", entries)))
         counting.add_up(self.con)
         self._number_names(
             "SELECT worker FROM workers UNION SELECT account FROM said UNION SELECT worker FROM gpus"
@@ -102,7 +102,7 @@ class Step:
         known = len(self.index.groups)
         self.index = replace(self.index, groups=self.index.groups + tuple((group.root, group.moved) for group in groups))
         self.members({number: group for number, group in numbered(self.index).items() if number > known})
-        self._read("frames", [entry for entry in self.ledger.entries(0, self.index.position) if entry.table == "frames"])
+        self._read("frames", _of("frames", self.ledger.entries(0, self.index.position)))
         self.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE fresh_minutes AS FROM ({self.stored("minutes")}) WHERE account IN (SELECT id FROM members);
             CREATE OR REPLACE TEMP VIEW old_minutes AS {_EMPTY["minutes"]};
@@ -262,6 +262,10 @@ class Step:
 
     def _add(self, series: str, rows: str) -> None:
         self.index = self.files.add(self.con, self.index, series, rows)
+
+
+def _of(table: str, entries: Iterable[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.table == table]
 
 
 def numbered(index: Index) -> dict[int, Group]:
