@@ -39,10 +39,12 @@ def ranked(scored: ir.Table, share: int) -> ir.Table:
     prioritised."""
     order = [scored.score.desc(), scored.issued_at.asc(), scored.account.asc()]
     above = ibis.row_number().over(group_by=scored.role, order_by=order).cast("int32")  # what an engine makes of it, made plain
-    placed = scored.select(
-        scored, rank=(above + 1).cast("int32"), above=above.cast("int64"), members=scored.count().over(group_by=scored.role)
+    placed = scored.select(scored, above=above, members=scored.count().over(group_by=scored.role))
+    return placed.select(
+        placed,
+        rank=(placed.above + 1).cast("int32"),
+        prioritized=placed.above.cast("int64") * BPS < placed.members * share,  # rank ≤ ⌈members × share⌉
     )
-    return placed.select(placed, prioritized=placed.above * BPS < placed.members * share)  # rank ≤ ⌈members × share⌉
 
 
 def gpu_factor(gpus: ir.Table, rules: GpuRules) -> ir.IntegerColumn:
