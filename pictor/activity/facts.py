@@ -44,7 +44,7 @@ class Facts:
         self.links: dict[str, str] = {}
         if table.name == "links":  # a link never ends
             for entry in ledger.recent(table.name, 0):
-                self.links |= {row["from"]: row["to"] for row in pq.read_table(ledger.path(entry)).to_pylist()}
+                self.links |= {row["from"]: row["to"] for row in pq.read_table(ledger.checked(entry)).to_pylist()}
 
     def _index(self, entry: Entry) -> Hashes:
         """The sorted hashes of an entry's refs: made once, kept in the cache."""
@@ -52,7 +52,7 @@ class Facts:
         try:
             index: Hashes = np.load(path, mmap_mode="r")
         except (FileNotFoundError, ValueError, EOFError):  # none yet, or a damaged one
-            index = np.sort(self._hashes(self.db.read_parquet(str(self.ledger.path(entry)))))
+            index = np.sort(self._hashes(self.db.read_parquet(str(self.ledger.checked(entry)))))
             self._keep(path, index)
         return index
 
@@ -115,7 +115,7 @@ class Facts:
                 entries += of
         if not entries:
             return
-        numbers = {str(self.ledger.path(entry)): entry.number for entry in entries}
+        numbers = {str(self.ledger.checked(entry)): entry.number for entry in entries}
         theirs = self.db.read_parquet(list(numbers), filename=True).filter(f'"at" >= {self.since}').set_alias("theirs")
         ours = self.db.from_arrow(_numbered(rows, np.flatnonzero(suspects))).set_alias("ours")
         pairs = ours.join(theirs, "ours.ref = theirs.ref")

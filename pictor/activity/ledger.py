@@ -241,6 +241,17 @@ class Ledger:
             partial.replace(copy)
         return copy
 
+    def checked(self, entry: Entry) -> Path:
+        """`path`, after its contents were checked against the entry's hash. Raises BrokenLedgerError."""
+        path = self.path(entry)
+        try:
+            found = hash_of(path)
+        except FileNotFoundError:
+            raise BrokenLedgerError(f"{path}: missing, the batch of entry {entry.number}") from None
+        if found != entry.sha256:
+            raise BrokenLedgerError(f"{path}: not the contents that entry {entry.number} vouches for")
+        return path
+
     def batch(self, entry: Entry) -> bytes:
         """The bytes of an entry's batch file, checked against its hash. Raises BrokenLedgerError."""
         assert entry.sha256 is not None

@@ -211,7 +211,7 @@ class Step:
         counting.read_log(self.con, table, self._batches(entries))
 
     def _batches(self, entries: Sequence[Entry]) -> list[tuple[int, Path]]:
-        return [(entry.number, self.ledger.path(entry)) for entry in entries if entry.rows]
+        return [(entry.number, self.ledger.checked(entry)) for entry in entries if entry.rows]
 
     def _read_chain(self, rows: pa.Table, start: int = 0, end: int = TIME_LIMIT) -> None:
         """Make `recharges` those of `rows` in `[start, end)`, tagged with their blocks, and the other tables empty."""
