@@ -102,10 +102,13 @@ class ApeSigner:
         return bytes(signed.serialize_transaction())
 
 
-def artifacts(names: tuple[str, ...]) -> dict[str, Artifact]:
-    """Compiled contracts by name."""
+def artifacts(names: tuple[str, ...], anew: bool = False) -> dict[str, Artifact]:
+    """Compiled contracts by name; `anew`: whatever was compiled before.
+
+    Ape compiles a file that has changed, but not those that import it.
+    """
     # All at once: asked for one by one, Ape compiles the first that has changed and takes the rest for compiled.
-    contracts = Project(ROOT).load_contracts()
+    contracts = Project(ROOT).load_contracts(use_cache=not anew)
     return {name: _artifact(contracts[name]) for name in names}
 
 

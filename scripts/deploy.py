@@ -28,7 +28,10 @@ def cli(account: AccountAPI, config_file: Path, folder: Path, yes: bool, publish
     """
     config = load_config(config_file)
     publisher = Publisher() if publish else None
-    deployer = Deployer(connected_chain(), config, artifacts(DEPLOYED), Address(account.address.lower()), folder)
+    sending = yes and not Deployment.path(folder, config.chain_id).exists()
+    if sending:
+        click.echo("Compiling everything anew, half a minute: what is sent comes from the sources as they are.")
+    deployer = Deployer(connected_chain(), config, artifacts(DEPLOYED, anew=sending), Address(account.address.lower()), folder)
     deployment = deployer.recorded()
     if deployment:
         click.echo(f"Deployed already, see {Deployment.path(folder, config.chain_id)}.")
