@@ -13,9 +13,16 @@ setup: .venv/.ready
 .venv/.ready: requirements.lock package-lock.json pyproject.toml tools/setup.py
 	@$(PYTHON) tools/setup.py
 
-# Unit tests need no chain; the others run against an anvil that Ape starts.
+# Unit tests need no chain; the others run against anvils that Ape and they start. Two runs side by side, one for each of two cores: the longer one
+# is to be seen, and what the other said comes after it.
+APE_TEST := ape test --network ethereum:local:foundry
 test: setup
-	ape test tests --network ethereum:local:foundry
+	@echo "compiling the contracts: half a minute, the first time"
+	@ape compile --verbosity ERROR
+	@others=$$(mktemp); trap 'rm -f $$others' EXIT; \
+	echo "tests/contracts and tests/unit: in the background"; $(APE_TEST) tests/contracts tests/unit >$$others 2>&1 & \
+	echo "tests/e2e:"; $(APE_TEST) tests/e2e; failed=$$?; \
+	wait $$! || failed=$$?; echo "tests/contracts and tests/unit:"; cat $$others; exit $$failed
 
 # The whole system as a tour, on a local chain of its own. What it makes lies in demo/.
 demo: setup

@@ -33,6 +33,7 @@ def told(fate: Fate, table: str) -> engine.Taken:
     )
 
 
+@fewer(3)
 @given(case=cases(), forms=forms, pieces=st.integers(1, 4))
 def test_what_stands_is_what_the_reference_lets_stand(case: Case, forms: list[str], pieces: int) -> None:
     fates = reference.receive(case.deliveries, case.rules)
@@ -58,6 +59,7 @@ def stood(fates: list[Fate]) -> list[Fact]:
     return [fact for fate in fates for fact in fate.taken]
 
 
+@fewer(3)
 @given(case=cases(), in_between=st.booleans(), at_head=st.booleans(), days_later=st.sampled_from((-31, -1, 0, 0, 1)))
 def test_values_are_the_reference_s_at_any_cut_and_epoch(case: Case, in_between: bool, at_head: bool, days_later: int) -> None:
     """Also when more has come in since the cut, whenever the rollups were brought up to date, and for epochs before and after."""
@@ -78,7 +80,7 @@ def test_values_are_the_reference_s_at_any_cut_and_epoch(case: Case, in_between:
         assert engine.values(rollups, epoch, case.holders, case.rules, Cut(heads[until])) == expected
 
 
-@fewer(2)
+@fewer(6)
 @given(pair=conflict_free(), in_between=st.booleans())
 def test_neither_order_nor_portions_change_a_value(pair: tuple[Case, tuple[Delivery, ...]], in_between: bool) -> None:
     """The reference takes the rows in one order and portion; the engine in others, and some of them twice."""
@@ -105,7 +107,7 @@ def sail() -> Iterator[str]:
     server.stop()
 
 
-@fewer(8)
+@fewer(27)
 @given(case=cases())
 def test_sail_gives_what_duckdb_gives(sail: str, case: Case) -> None:
     with TemporaryDirectory() as folder:

@@ -95,20 +95,6 @@ def test_a_minute_counts_once_whatever_comes_twice_or_late(network: Network) -> 
     assert [(row[3], row[6], row[9]) for row in rows] == [(1, 5, 1), (late, 2, 0)]  # batch, minutes, days online
 
 
-def test_workers_whose_hashes_collide_are_told_apart(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    connect = counting.connect
-
-    def colliding() -> Any:
-        con = connect()
-        con.execute("CREATE TEMP MACRO hash(text) AS 1")
-        return con
-
-    monkeypatch.setattr(counting, "connect", colliding)
-    network.send("heartbeats", {"worker": ALICE, "at": T - DAY}, {"worker": BOB, "at": T - DAY + MINUTE})
-    network.rollups.update()
-    assert network.totals(ALICE)["online_minutes"] == network.totals(BOB)["online_minutes"] == 1
-
-
 def test_a_late_gpu_takes_the_days_from_its_own_on_with_it(network: Network) -> None:
     network.send("gpus", {"worker": ALICE, "hashpower": 1_000, "vram_mib": 24_576, "at": T - 20 * DAY})
     for day in range(1, 6):
