@@ -115,6 +115,16 @@ class Rollups:
                     index = self._files.commit(index, Step(self._ledger, self._files, index).take_in_chain(self._recharges, chain, last))
         return _cut(index)
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read what `counts` names. Raises RollupsError for a file that is damaged or gone."""
+        try:
+            yield
+        except duckdb.Error as error:
+            if str(self._files.folder) not in str(error):
+                raise
+            raise RollupsError(f"{str(error).splitlines()[0]}; delete {self._files.folder} to have the rollups built anew") from None
+
     def counts(self, end: int, window: int, spending_from: int, cut: Cut | None = None) -> Counts:
         """What an epoch that ends at `end` counts at `cut` (default: all that is rolled up), with a window of `window` seconds.
 
@@ -185,7 +195,7 @@ class Rollups:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with self._files.writing():
+        with self._files.writing(), self.reading():
             try:
                 yield
             except (duckdb.IOException, OSError) as error:

@@ -68,12 +68,12 @@ def explain(
     cut = cut or rollups.cut
     scores = score_epoch(rollups, policy, epoch, holders, cut, engine_name)
     end = epoch_end(epoch, policy.epoch_length)
-    counts = counts_of(rollups, policy, end, cut)
-    with engine(engine_name) as run:
+    with rollups.reading(), engine(engine_name) as run:
+        counts = counts_of(rollups, policy, end, cut)
         activity = read(counts, policy, end, run)
         mine = activity.accounts.filter(_.account == account).select("id")
         sums = run.result(activity.lifetime.semi_join(mine, activity.lifetime.account == mine.id)).to_pylist()
-    online = rollups.online_minutes(account, end - policy.worker.window, end, cut)
+        online = rollups.online_minutes(account, end - policy.worker.window, end, cut)
     eligible = {row["role"] for row in scores.eligible.filter(pc.equal(scores.eligible["account"], account)).to_pylist()}
     progress = (
         Progress(

@@ -56,8 +56,8 @@ def score_epoch(
     """
     end = epoch_end(epoch, policy.epoch_length)
     cut = cut or rollups.cut
-    counts = counts_of(rollups, policy, end, cut)
-    with engine(engine_name) as run:
+    with rollups.reading(), engine(engine_name) as run:
+        counts = counts_of(rollups, policy, end, cut)
         activity = read(counts, policy, end, run)
         eligible = run.result(_eligible(activity, policy, end, run))
         totals = _check_once(run.result(_totals(activity, policy, scored(holders, policy, end, counts), run)))
@@ -68,8 +68,8 @@ def score_epoch(
 def eligible_members(rollups: Rollups, policy: Policy, epoch: int, cut: Cut | None = None, engine_name: str = "duckdb") -> pa.Table:
     """`role, account` of all who meet the conditions at the end of `epoch`, holders or not: of a missed epoch, at its own end."""
     end = epoch_end(epoch, policy.epoch_length)
-    counts = counts_of(rollups, policy, end, cut or rollups.cut)
-    with engine(engine_name) as run:
+    with rollups.reading(), engine(engine_name) as run:
+        counts = counts_of(rollups, policy, end, cut or rollups.cut)
         return run.result(_eligible(read(counts, policy, end, run), policy, end, run))
 
 

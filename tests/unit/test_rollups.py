@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pictor.activity import counting
-from pictor.activity.ledger import Ledger
+from pictor.activity.ledger import BrokenLedgerError, Ledger
 from pictor.activity.moves import Group, Link, groups, standing
 from pictor.activity.rollup_files import RollupFiles, quoted
 from pictor.activity.rollups import Cut, Rollups, RollupsError
@@ -220,6 +220,39 @@ def test_rebuilt_from_the_log_they_are_the_same(network: Network) -> None:
         assert [row for row in again if series == "minutes" or not row[1]] == [row for row in rows if series == "minutes" or not row[1]]
     rebuilt = network.score(ALICE, BOB, CAROL, DAVE)
     assert (rebuilt.eligible, rebuilt.standings, rebuilt.totals) == (scores.eligible, scores.standings, scores.totals)
+
+
+@pytest.mark.parametrize("table", ["heartbeats", "gpus"])
+@pytest.mark.parametrize("harm", ["cut", "changed", "gone"])
+def test_a_damaged_batch_is_named_and_never_counted(network: Network, table: str, harm: str) -> None:
+    network.online(ALICE, T - DAY, 3)
+    network.send("gpus", {"worker": ALICE, "hashpower": 1_000, "vram_mib": 24_576, "at": T - 20 * DAY})
+    batch = next(network.ledger.path(entry) for entry in network.ledger.entries() if entry.table == table)
+    whole = batch.read_bytes()
+    batch.unlink()
+    if harm != "gone":
+        batch.write_bytes(whole[:-9] if harm == "cut" else whole[:20] + bytes([whole[20] ^ 1]) + whole[21:])
+    with pytest.raises(BrokenLedgerError, match=batch.name):
+        network.rollups.update()
+    assert network.rollups.cut == Cut(0)
+    batch.unlink(missing_ok=True)
+    batch.write_bytes(whole)
+    network.rollups.update()
+    assert network.totals(ALICE)["gpu_minutes"] == 3 * 1_000_000
+
+
+@pytest.mark.parametrize("series", ["accounts", "worker_days"])
+@pytest.mark.parametrize("harm", ["cut", "gone"])
+def test_a_damaged_file_of_theirs_is_named_with_what_to_do(network: Network, series: str, harm: str) -> None:
+    network.online(ALICE, T - DAY, 3)
+    network.rollups.update()
+    [file] = (network.ledger.storage.scratch / "rollups").glob(f"{series}-*.parquet")
+    whole = file.read_bytes()
+    file.unlink()
+    if harm == "cut":
+        file.write_bytes(whole[:-9])
+    with pytest.raises(RollupsError, match=f"{file.name}.*; delete {file.parent} to have the rollups built anew"):
+        network.score(ALICE)
 
 
 def test_a_killed_update_leaves_them_as_they_were(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
