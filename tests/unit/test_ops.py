@@ -39,5 +39,5 @@ def test_an_alert_names_metrics_that_are_there_and_a_section_that_says_what_to_d
 def test_every_option_that_the_guide_names_is_one() -> None:
     options = set(re.findall(r"(--[a-z][a-z-]+)", "\n".join(path.read_text() for path in (ROOT / "scripts").glob("*.py"))))
     foreign = {"--system", "--home", "--now"}  # of useradd and systemctl
-    ape = {"--network", "--account", "--help"}  # given by Ape and click
+    ape = {"--network", "--account", "--help", "--force"}  # given by Ape and click
     assert set(re.findall(r"(--[a-z][a-z-]+)", GUIDE)) - options - foreign - ape == set()
